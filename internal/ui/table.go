@@ -1,0 +1,92 @@
+package ui
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Table writes rows under header with columns aligned by spaces. A column
+// whose cells are all numbers is set flush right.
+func Table(w io.Writer, header []string, rows [][]string) {
+	widths := columnWidths(header, rows)
+	right := numericColumns(len(header), rows)
+	for _, row := range append([][]string{header}, rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = pad(cell, widths[i], right[i])
+		}
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "  "), " "))
+	}
+}
+
+// MarkdownTable writes the same table in the pipe form of GitHub Markdown.
+func MarkdownTable(w io.Writer, header []string, rows [][]string) {
+	right := numericColumns(len(header), rows)
+	rule := make([]string, len(header))
+	for i := range rule {
+		rule[i] = "---"
+		if right[i] {
+			rule[i] = "---:"
+		}
+	}
+	for _, row := range append([][]string{header, rule}, rows...) {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = markdownEscape.Replace(cell)
+		}
+		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
+var markdownEscape = strings.NewReplacer("|", `\|`, "\n", "<br>")
+
+// columnWidths is at least as long as the longest row, so that a ragged table
+// prints rather than panics.
+func columnWidths(header []string, rows [][]string) []int {
+	widths := make([]int, len(header))
+	for _, row := range append([][]string{header}, rows...) {
+		for i, cell := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	return widths
+}
+
+func numericColumns(n int, rows [][]string) []bool {
+	for _, row := range rows {
+		n = max(n, len(row))
+	}
+	numeric := make([]bool, n)
+	for i := range numeric {
+		numeric[i] = len(rows) > 0
+		for _, row := range rows {
+			if i < len(row) && !looksNumeric(row[i]) {
+				numeric[i] = false
+			}
+		}
+	}
+	return numeric
+}
+
+// looksNumeric accepts a number with an optional unit or percent sign, and
+// the dash that stands for "no value".
+func looksNumeric(cell string) bool {
+	if cell == "" || cell == "-" {
+		return true
+	}
+	c := strings.TrimLeft(cell, "+-")
+	return c != "" && c[0] >= '0' && c[0] <= '9' && !strings.ContainsAny(c, "/_:")
+}
+
+func pad(cell string, width int, right bool) string {
+	gap := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(cell)))
+	if right {
+		return gap + cell
+	}
+	return cell + gap
+}
