@@ -1,0 +1,7 @@
+package llama
+
+// libllama is compiled by the Go tool from this package's C++ sources; only
+// its C symbols are used (see llama_pinned.h).
+import (
+	_ "github.com/ollama/ollama/llama/llama.cpp/src"
+)

@@ -1,0 +1,200 @@
+package llama
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"sync"
+	"unsafe"
+)
+
+// LoadOptions says how a model file is loaded.
+type LoadOptions struct {
+	VocabOnly bool // vocabulary and metadata only; no contexts or adapters
+	GPULayers int  // layers to place on the GPU; -1 for all
+	MMap      bool // map the weights instead of reading them
+	NoRepack  bool // keep the weights as stored: no copy in the processor's preferred order
+}
+
+// Model is a loaded GGUF model.
+type Model struct {
+	path      string
+	vocabOnly bool
+	vocab     *Vocab
+
+	mu       sync.Mutex
+	handle   *C.struct_llama_model
+	children int // open contexts and adapters
+}
+
+// Load reads the model at path; a first shard (-00001-of-0000N) brings the
+// others. The error is a *FileError when the file is to blame.
+func Load(path string, o LoadOptions) (*Model, error) {
+	if err := checkFile(path); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	initialise()
+	params := C.llama_model_default_params()
+	params.vocab_only = C.bool(o.VocabOnly)
+	params.n_gpu_layers = C.int32_t(gpuLayers(o.GPULayers))
+	params.use_mmap = C.bool(o.MMap)
+	params.use_extra_bufts = C.bool(!o.NoRepack)
+	cpath := C.CString(path)
+	defer C.free(unsafe.Pointer(cpath))
+	var handle *C.struct_llama_model
+	lines := capturing(func() { handle = C.ql_load(cpath, params) })
+	if handle == nil {
+		return nil, fmt.Errorf("load model: %w", &FileError{Path: path, Reason: reason(lines, "libllama refused it")})
+	}
+	m := &Model{path: path, vocabOnly: o.VocabOnly, handle: handle}
+	m.vocab = newVocab(m)
+	return m, nil
+}
+
+// gpuLayers maps "all" to a count above any model's.
+func gpuLayers(n int) int {
+	if n < 0 {
+		return 1 << 20
+	}
+	return min(n, 1<<20)
+}
+
+// Close frees the model. It refuses while contexts or adapters of the model
+// are open; closing twice does nothing.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.handle == nil {
+		return nil
+	}
+	if m.children > 0 {
+		return fmt.Errorf("close model %s: %d contexts or adapters are still open", m.path, m.children)
+	}
+	m.vocab.detach()
+	C.llama_model_free(m.handle)
+	m.handle = nil
+	return nil
+}
+
+// adopt registers a context or adapter and returns the C model.
+func (m *Model) adopt() (*C.struct_llama_model, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.handle == nil {
+		return nil, fmt.Errorf("model %s: %w", m.path, ErrClosed)
+	}
+	if m.vocabOnly {
+		return nil, fmt.Errorf("model %s was loaded for its vocabulary only", m.path)
+	}
+	m.children++
+	return m.handle, nil
+}
+
+func (m *Model) release() {
+	m.mu.Lock()
+	m.children--
+	m.mu.Unlock()
+}
+
+// with calls f with the C model unless it is closed.
+func (m *Model) with(f func(*C.struct_llama_model)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.handle != nil {
+		f(m.handle)
+	}
+}
+
+// Path returns the file that the model was loaded from.
+func (m *Model) Path() string { return m.path }
+
+// Vocab returns the model's vocabulary, valid until the model is closed.
+func (m *Model) Vocab() *Vocab { return m.vocab }
+
+// Meta returns a scalar metadata value as text. Arrays are not available.
+func (m *Model) Meta(key string) (value string, ok bool) {
+	ckey := C.CString(key)
+	defer C.free(unsafe.Pointer(ckey))
+	m.with(func(h *C.struct_llama_model) {
+		value, ok = readString(func(buf *C.char, size C.size_t) C.int32_t {
+			return C.llama_model_meta_val_str(h, ckey, buf, size)
+		})
+	})
+	return value, ok
+}
+
+// readString calls read with a buffer large enough for its whole answer; read
+// returns the length without the terminating zero, or a negative number.
+func readString(read func(buf *C.char, size C.size_t) C.int32_t) (string, bool) {
+	buf := make([]byte, 256)
+	n := int(read((*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf))))
+	if n >= len(buf) {
+		buf = make([]byte, n+1)
+		n = int(read((*C.char)(unsafe.Pointer(&buf[0])), C.size_t(len(buf))))
+	}
+	if n < 0 {
+		return "", false
+	}
+	return string(buf[:n]), true
+}
+
+// Arch returns general.architecture, such as "llama".
+func (m *Model) Arch() string {
+	arch, _ := m.Meta("general.architecture")
+	return arch
+}
+
+// Describe returns libllama's one-line description: architecture, size, type.
+func (m *Model) Describe() (text string) {
+	m.with(func(h *C.struct_llama_model) {
+		text, _ = readString(func(buf *C.char, size C.size_t) C.int32_t {
+			return C.llama_model_desc(h, buf, size)
+		})
+	})
+	return text
+}
+
+// Embedding returns the width of the residual stream.
+func (m *Model) Embedding() (n int) {
+	m.with(func(h *C.struct_llama_model) { n = int(C.llama_model_n_embd(h)) })
+	return n
+}
+
+// Layers returns the number of decoder blocks.
+func (m *Model) Layers() (n int) {
+	m.with(func(h *C.struct_llama_model) { n = int(C.llama_model_n_layer(h)) })
+	return n
+}
+
+// TrainedContext returns the context length that the model was trained with,
+// in tokens.
+func (m *Model) TrainedContext() (n int) {
+	m.with(func(h *C.struct_llama_model) { n = int(C.llama_model_n_ctx_train(h)) })
+	return n
+}
+
+// Params returns the number of weights.
+func (m *Model) Params() (n uint64) {
+	m.with(func(h *C.struct_llama_model) { n = uint64(C.llama_model_n_params(h)) })
+	return n
+}
+
+// Size returns the bytes of all tensors.
+func (m *Model) Size() (n uint64) {
+	m.with(func(h *C.struct_llama_model) { n = uint64(C.llama_model_size(h)) })
+	return n
+}
+
+// ChatTemplate returns tokenizer.chat_template, or "" when there is none.
+func (m *Model) ChatTemplate() (text string) {
+	m.with(func(h *C.struct_llama_model) { text = C.GoString(C.llama_model_chat_template(h, nil)) })
+	return text
+}
+
+// SupportsGPU tells whether a GPU backend is loaded in this process.
+func SupportsGPU() bool {
+	initialise()
+	return bool(C.llama_supports_gpu_offload())
+}
