@@ -37,7 +37,9 @@ func NewProgress(s *Streams, total int64, label, unit string) *Progress {
 	if unit == "B" {
 		options = append(options, progressbar.OptionShowBytes(true))
 	}
-	return &Progress{bar: progressbar.NewOptions64(total, options...)}
+	bar := progressbar.NewOptions64(total, options...)
+	_ = bar.RenderBlank() // shows the label before the first unit is done
+	return &Progress{bar: bar}
 }
 
 // Add moves the bar on by n units.
