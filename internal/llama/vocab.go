@@ -6,6 +6,7 @@ import "C"
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"sync"
 	"unsafe"
 )
@@ -36,7 +37,6 @@ func newVocab(m *Model) *Vocab {
 		size:      int(C.llama_vocab_n_tokens(h)),
 		bos:       int32(C.llama_vocab_bos(h)),
 		eos:       int32(C.llama_vocab_eos(h)),
-		eot:       int32(C.llama_vocab_eot(h)),
 		addBOS:    bool(C.llama_vocab_get_add_bos(h)),
 		fimPrefix: int32(C.llama_vocab_fim_pre(h)),
 		fimSuffix: int32(C.llama_vocab_fim_suf(h)),
@@ -46,6 +46,7 @@ func newVocab(m *Model) *Vocab {
 		fimPad:    int32(C.llama_vocab_fim_pad(h)),
 	}
 	v.readAttributes(h)
+	v.eot = v.findEndOfTurn(h)
 	v.texts = sync.OnceValue(v.readTexts)
 	return v
 }
@@ -63,6 +64,27 @@ func (v *Vocab) readAttributes(h *C.struct_llama_vocab) {
 			v.control[t] = true
 		}
 	}
+}
+
+// turnEnds are the names of end-of-turn tokens by family: ChatML, Llama 3,
+// Gemma, Phi 3.
+var turnEnds = []string{"<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>"}
+
+// findEndOfTurn returns what the file names, then a token of a known family.
+// libllama's own guess comes last: among several candidates, of which the end
+// of text is one, it takes whichever its hash table holds first.
+func (v *Vocab) findEndOfTurn(h *C.struct_llama_vocab) int32 {
+	if text, ok := v.model.Meta("tokenizer.ggml.eot_token_id"); ok {
+		if id, err := strconv.ParseInt(text, 10, 32); err == nil && id >= 0 && int(id) < v.size {
+			return int32(id)
+		}
+	}
+	for _, name := range turnEnds {
+		if tokens, err := v.Encode(name, true); err == nil && len(tokens) == 1 && v.control[tokens[0]] {
+			return tokens[0]
+		}
+	}
+	return int32(C.llama_vocab_eot(h))
 }
 
 func (v *Vocab) readTexts() map[string]int32 {
@@ -218,4 +240,18 @@ func (v *Vocab) Text(tokens []int32) string {
 		}
 	}
 	return v.Decode(visible)
+}
+
+// EncodePrompt encodes text as the start of a sequence: control tokens are
+// recognised, and BOS comes first when the model wants it and the text (such
+// as a rendered chat template) does not bring it.
+func (v *Vocab) EncodePrompt(text string) ([]int32, error) {
+	tokens, err := v.Encode(text, true)
+	if err != nil {
+		return nil, err
+	}
+	if v.addBOS && v.bos >= 0 && (len(tokens) == 0 || tokens[0] != v.bos) {
+		tokens = append([]int32{v.bos}, tokens...)
+	}
+	return tokens, nil
 }
