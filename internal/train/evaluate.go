@@ -1,0 +1,73 @@
+package train
+
+import (
+	"context"
+	"fmt"
+)
+
+// evaluateIfDue evaluates before the first step, every EvalEvery steps and at
+// the end, once per step. It tells whether the result is the best so far. The
+// error is ctx's when that ended first; the evaluation is then repeated when
+// the run goes on.
+func (l *Loop) evaluateIfDue(ctx context.Context) (improved bool, err error) {
+	if l.Eval == nil || l.p.EvalStep == l.p.Step {
+		return false, nil
+	}
+	if l.p.Step > 0 && l.p.Step < l.total && !every(l.p.Step, l.Options.EvalEvery) {
+		return false, nil
+	}
+	start := l.now()
+	loss, tokens, err := l.evaluate(ctx)
+	if err != nil {
+		return false, err
+	}
+	improved = l.judge(loss)
+	e := Evaluation{Step: l.p.Step, Epoch: l.epoch(), Loss: loss, Tokens: tokens,
+		Best: improved, BadEvals: l.p.BadEvals, Took: l.now().Sub(start)}
+	return improved && l.p.Step > 0, fire(l.hooks.eval, e)
+}
+
+// judge books an evaluation of the current step. The one before training sets
+// the mark to beat.
+func (l *Loop) judge(loss float64) (improved bool) {
+	p := &l.p
+	p.EvalStep, p.EvalLoss = p.Step, &loss
+	if p.Step == 0 {
+		p.FirstEvalLoss = &loss
+	}
+	if p.BestEvalLoss != nil && loss >= *p.BestEvalLoss {
+		p.BadEvals++
+		return false
+	}
+	p.BestEvalLoss, p.BestStep, p.BadEvals = &loss, p.Step, 0
+	return true
+}
+
+// evaluate is the mean loss over all targets of the evaluation data.
+func (l *Loop) evaluate(ctx context.Context) (loss float64, tokens int64, err error) {
+	sum := 0.0
+	for i := range l.Eval.Len() {
+		if err := ctx.Err(); err != nil {
+			return 0, 0, context.Canceled
+		}
+		b := l.Eval.Batch(i)
+		if b.Trained > 0 {
+			part, err := l.Engine.Eval(b)
+			if err != nil {
+				return 0, 0, fmt.Errorf("evaluation after step %d, batch %d: %w", l.p.Step, i, err)
+			}
+			sum += part
+			tokens += int64(b.Trained)
+		}
+		if err := fire(l.hooks.evalPart, EvalPart{i + 1, l.Eval.Len()}); err != nil {
+			return 0, 0, err
+		}
+	}
+	if tokens == 0 {
+		return 0, 0, fmt.Errorf("the evaluation data has no token with loss")
+	}
+	if !finite(sum) {
+		return 0, 0, &Diverged{Step: l.p.Step, What: "evaluation loss", Value: sum}
+	}
+	return sum / float64(tokens), tokens, nil
+}

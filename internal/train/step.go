@@ -1,0 +1,99 @@
+package train
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/qlora/qlora/internal/checkpoint"
+	"github.com/qlora/qlora/internal/dataset"
+)
+
+// step does one optimiser step over the next window of micro-batches.
+func (l *Loop) step() error {
+	start := l.now()
+	batches, err := l.window()
+	if err != nil {
+		return err
+	}
+	number := l.p.Step + 1
+	s := Step{Step: number, Total: l.total, Epoch: l.epoch(), LR: l.schedule.At(number)}
+	for _, b := range batches {
+		s.Trained += int64(b.Trained)
+		s.Tokens += realTokens(b)
+	}
+	loss := 0.0
+	if s.Trained == 0 {
+		s.Skipped = true
+	} else if loss, s.GradNorm, err = l.update(batches, number, s); err != nil {
+		return err
+	}
+	l.p.Step = number
+	s.Took = l.now().Sub(start)
+	l.count(&s, loss)
+	if err := fire(l.hooks.step, s); err != nil {
+		return err
+	}
+	if every(number, l.Options.LogEvery) || number == l.total {
+		return l.report()
+	}
+	return nil
+}
+
+// update accumulates the gradient of the mean loss over all trained tokens of
+// the step and applies it. It returns the sum of the losses.
+func (l *Loop) update(batches []*dataset.Batch, number int, s Step) (loss, norm float64, err error) {
+	scale := float32(1 / float64(s.Trained))
+	for micro, b := range batches {
+		if b.Trained == 0 {
+			continue
+		}
+		sum, err := l.Engine.Accumulate(b, scale, MicroSeed(l.Options.Seed, number, micro))
+		if err != nil {
+			return 0, 0, fmt.Errorf("step %d, micro-batch %d: %w", number, micro, err)
+		}
+		if !finite(sum) {
+			return 0, 0, &Diverged{Step: number, What: "loss", Value: sum / float64(b.Trained)}
+		}
+		loss += sum
+	}
+	norm, err = l.Engine.Step(l.p.Updates+1, s.LR, l.Options.Clip)
+	if err != nil {
+		return 0, 0, fmt.Errorf("step %d: %w", number, err)
+	}
+	if !finite(norm) {
+		return 0, 0, &Diverged{Step: number, What: "gradient norm", Value: norm}
+	}
+	l.p.Updates++
+	return loss, norm, nil
+}
+
+// count adds a finished step to the sums.
+func (l *Loop) count(s *Step, loss float64) {
+	sums := checkpoint.Sums{Steps: 1, Loss: loss, Trained: s.Trained, Tokens: s.Tokens, Seconds: s.Took.Seconds()}
+	s.Loss = sums.MeanLoss()
+	l.p.Window.Add(sums)
+	l.p.Total.Add(sums)
+	l.session.Add(sums)
+	l.last = *s
+}
+
+// report tells the hooks of the steps since the newest report.
+func (l *Loop) report() error {
+	w := l.p.Window
+	r := Report{Step: l.p.Step, Total: l.total, Epoch: l.epoch(), Loss: w.MeanLoss(),
+		GradNorm: l.last.GradNorm, LR: l.last.LR,
+		TokensPerSecond:        perSecond(w.Tokens, w.Seconds),
+		TrainedTokensPerSecond: perSecond(w.Trained, w.Seconds),
+		TrainedTokens:          l.p.Total.Trained, ETA: l.eta(), Memory: l.Memory()}
+	l.p.Window = checkpoint.Sums{}
+	return fire(l.hooks.report, r)
+}
+
+// eta is the time of the remaining steps at this process's mean speed.
+func (l *Loop) eta() time.Duration {
+	if l.session.Steps == 0 {
+		return 0
+	}
+	left := float64(l.total - l.p.Step)
+	return time.Duration(left * l.session.Seconds / float64(l.session.Steps) * float64(time.Second))
+}
