@@ -69,10 +69,10 @@ func (f *final) goOn(t *testing.T, ctx context.Context, dir string, fuse *fuse, 
 }
 
 // straight is the run that nothing disturbs.
-func straight(t *testing.T) *final {
+func straight(t *testing.T, change func(*Loop)) *final {
 	t.Helper()
 	f := newFinal()
-	if err := f.goOn(t, context.Background(), t.TempDir(), nil, nil); err != nil {
+	if err := f.goOn(t, context.Background(), t.TempDir(), nil, change); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -81,33 +81,48 @@ func straight(t *testing.T) *final {
 // Killed at any engine call or hook and resumed, a run ends in the same bytes,
 // with the same reports and evaluations.
 func TestResumeAfterAnyKillIsExact(t *testing.T) {
-	want := straight(t)
-	kills := 0
+	if kills := killEverywhere(t, nil); kills < 40 {
+		t.Errorf("only %d moments were tried", kills)
+	}
+}
+
+// The same where the evaluation never gets better and stops the run.
+func TestResumeBeforeEarlyStopIsExact(t *testing.T) {
+	kills := killEverywhere(t, func(l *Loop) {
+		l.Options.Patience, l.Options.SaveEvery = 3, 1
+		l.Engine.(*fakeEngine).evals = []float64{5}
+	})
+	if kills < 30 {
+		t.Errorf("only %d moments were tried", kills)
+	}
+}
+
+// killEverywhere kills a run at each of its events in turn, resumes it and
+// holds its end to that of a run left alone. It returns the number of events.
+func killEverywhere(t *testing.T, change func(*Loop)) int {
+	t.Helper()
+	want := straight(t, change)
 	for left := 0; ; left++ {
 		dir, got := t.TempDir(), newFinal()
-		err := got.goOn(t, context.Background(), dir, &fuse{left}, nil)
+		err := got.goOn(t, context.Background(), dir, &fuse{left}, change)
 		if err == nil {
-			break
+			return left
 		}
 		if !errors.Is(err, errKilled) {
 			t.Fatal(err)
 		}
-		kills++
-		if err := got.goOn(t, context.Background(), dir, nil, nil); err != nil {
+		if err := got.goOn(t, context.Background(), dir, nil, change); err != nil {
 			t.Fatal(err)
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Fatalf("killed at event %d:\n%+v\nwant\n%+v", left, got, want)
 		}
 	}
-	if kills < 40 {
-		t.Errorf("only %d moments were tried", kills)
-	}
 }
 
 // A run that dies again and again still ends in the same bytes.
 func TestResumeAfterManyKillsIsExact(t *testing.T) {
-	want := straight(t)
+	want := straight(t, nil)
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		dir, got := t.TempDir(), newFinal()
@@ -127,7 +142,7 @@ func TestResumeAfterManyKillsIsExact(t *testing.T) {
 // Asked to stop at any event, a run finishes its step, saves, and goes on
 // exactly from there.
 func TestInterruptAndResumeIsExact(t *testing.T) {
-	want := straight(t)
+	want := straight(t, nil)
 	interrupts := 0
 	for at := 1; ; at++ {
 		dir, got := t.TempDir(), newFinal()
@@ -172,7 +187,7 @@ func TestInterruptAndResumeIsExact(t *testing.T) {
 // Going back to an earlier checkpoint replays the same run and puts the later
 // checkpoints aside.
 func TestResumeFromEarlierCheckpoint(t *testing.T) {
-	want := straight(t)
+	want := straight(t, nil)
 	dir, got := t.TempDir(), newFinal()
 	keepAll := func(l *Loop) { l.Options.KeepLast = 0 }
 	if err := got.goOn(t, context.Background(), dir, nil, keepAll); err != nil {
