@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/qlora/qlora/internal/ggml"
+	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/lora"
+	"github.com/qlora/qlora/internal/model"
+)
+
+// Engine trains one model at one micro-batch shape. It is not safe for concurrent use.
+type Engine struct {
+	o       Options
+	p       *model.Params
+	n       int64 // tokens of a micro-batch
+	plan    Plan
+	backend *ggml.Backend
+	w       *model.Weights
+	t       *trainable
+	acts    *ggml.Store
+	scratch *ggml.Tensor
+	in      inputs
+	x       []*ggml.Tensor // input of each block, and the last one's result
+	kept    []*kept        // one a block, or one for all when recomputing
+	tmp     temporaries
+	dx      *ggml.Tensor
+	head    head
+	blocks  []block
+	shape   ggml.AttentionShape
+	opt     optimiser
+	g       graphs
+}
+
+// New binds f, which must stay open until Close, and builds the graphs for micro-batches of o.Rows x o.Length tokens.
+func New(f *gguf.File, o Options) (*Engine, error) {
+	if o.Threads == 0 {
+		o.Threads = runtime.NumCPU()
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	p, err := model.Read(f)
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length)}
+	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
+	if err := e.open(f); err != nil {
+		e.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *Engine) open(f *gguf.File) (err error) {
+	if e.backend, err = ggml.NewCPU(e.o.Threads); err != nil {
+		return err
+	}
+	if e.w, err = model.Bind(f, e.p, e.backend); err != nil {
+		return err
+	}
+	if err := e.makeTrainable(f); err != nil {
+		return err
+	}
+	if e.plan, err = e.makePlan(weightBytes(e.w), e.t.n); err != nil {
+		return err
+	}
+	if err := e.allocate(); err != nil {
+		return err
+	}
+	e.head.norm, e.head.out = e.norm(&e.w.OutputNorm), e.linear(e.w.Output)
+	for i := range e.w.Blocks {
+		e.blocks = append(e.blocks, e.block(&e.w.Blocks[i]))
+	}
+	return e.buildGraphs()
+}
+
+func (e *Engine) makeTrainable(f *gguf.File) error {
+	if e.o.Method == MethodFull {
+		params, err := fullParams(f)
+		if err != nil {
+			return err
+		}
+		if e.t, err = newTrainable(params, e.backend); err != nil {
+			return err
+		}
+		return e.t.fillFrom(f, e.w)
+	}
+	targets, err := lora.Targets(e.o.LoRA, f)
+	if err != nil {
+		return err
+	}
+	if e.t, err = newTrainable(adapterParams(targets, e.o.LoRA.Rank), e.backend); err != nil {
+		return err
+	}
+	if e.o.From != "" {
+		return e.t.fillAdapter(e.o.From, e.o.LoRA, f)
+	}
+	return e.t.fill(targets, e.o.LoRA, e.o.Seed)
+}
+
+// rank is the adapters' rank, 0 under method full.
+func (e *Engine) rank() int64 {
+	if e.o.Method == MethodFull {
+		return 0
+	}
+	return int64(e.o.LoRA.Rank)
+}
+
+// Params are the model's hyper-parameters.
+func (e *Engine) Params() *model.Params { return e.p }
+
+// Plan is the memory by arithmetic and what was chosen to fit it.
+func (e *Engine) Plan() Plan { return e.plan }
+
+// Close frees everything but the file. It may be called twice.
+func (e *Engine) Close() error {
+	var errs []error
+	for _, g := range e.g.all {
+		errs = append(errs, g.Close())
+	}
+	e.g.all = nil
+	for _, s := range []*ggml.Store{e.opt.store, e.acts} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	if e.t != nil && e.t.store != nil {
+		errs = append(errs, e.t.Close())
+	}
+	if e.w != nil {
+		errs = append(errs, e.w.Close())
+	}
+	if e.backend != nil {
+		errs = append(errs, e.backend.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("close engine: %w", err)
+	}
+	return nil
+}

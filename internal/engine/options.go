@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/qlora/qlora/internal/lora"
+)
+
+// Methods of training.
+const (
+	MethodQLoRA = "qlora" // adapters on frozen weights of any base type
+	MethodFull  = "full"  // every weight of an F32 model
+)
+
+// Ways to keep activations for the backward pass.
+const (
+	RecomputeNone  = "none"  // keep every block's
+	RecomputeBlock = "block" // keep every block's input and compute the rest again
+	RecomputeAuto  = "auto"  // none where the memory suffices
+)
+
+// Options of an engine. Rows x Length is the shape of every micro-batch it will see.
+type Options struct {
+	Method                         string
+	Rows, Length                   int
+	Threads                        int
+	Recompute                      string
+	MemoryBudget                   int64 // bytes that RecomputeAuto may use; 0: half of what the machine has free
+	LoRA                           lora.Config
+	Beta1, Beta2, Eps, WeightDecay float64
+	Seed                           uint64
+	From                           string // adapter file to continue from
+}
+
+func (o Options) check() error {
+	switch {
+	case !slices.Contains([]string{MethodQLoRA, MethodFull}, o.Method):
+		return fmt.Errorf("unknown method %q; methods are qlora and full", o.Method)
+	case !slices.Contains([]string{RecomputeNone, RecomputeBlock, RecomputeAuto}, o.Recompute):
+		return fmt.Errorf("unknown recompute %q; choices are none, block and auto", o.Recompute)
+	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > 1<<24:
+		return fmt.Errorf("a micro-batch of %d x %d tokens is out of range", o.Rows, o.Length)
+	case o.Method == MethodFull && o.From != "":
+		return fmt.Errorf("--from continues an adapter; method full has none")
+	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1 || o.Eps <= 0 || o.WeightDecay < 0:
+		return fmt.Errorf("optimiser settings beta1 %g, beta2 %g, eps %g, weight decay %g are out of range", o.Beta1, o.Beta2, o.Eps, o.WeightDecay)
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/qlora/qlora/internal/ggml"
+	"github.com/qlora/qlora/internal/model"
+)
+
+// Plan is the memory of a run by arithmetic, in bytes.
+type Plan struct {
+	Recompute string // none or block, after auto has chosen
+	Weights   int64  // base weights, mapped from the file
+	Trained   int64  // trained values, gradient, both moments
+	Kept      int64  // activations kept for the backward pass
+	Workspace int64  // temporaries of one block, one chunk of logits, scratch
+	chunk     int64  // positions of the head at a time
+	scratch   int64
+}
+
+// Total is the sum of the parts.
+func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Kept + p.Workspace }
+
+// logitsBudget bounds one chunk of logits; a chunk should be long enough to repay dequantising the head twice.
+const logitsBudget = 128 << 20
+
+// makePlan decides between keeping and recomputing activations and adds everything up.
+func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
+	p, n := e.p, e.n
+	plan := Plan{Weights: weights, Trained: 16 * trained}
+	plan.chunk = min(n, max(24, logitsBudget/4/p.Vocab/12*12))
+	plan.scratch = ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
+	perToken := e.keptPerToken()
+	inputs := 4 * n * p.Embd * (p.Layers + 1)
+	plan.Workspace = e.workspace(plan)
+	plan.Recompute = e.o.Recompute
+	if plan.Recompute == RecomputeAuto {
+		budget := e.o.MemoryBudget
+		if budget == 0 {
+			free, err := availableMemory()
+			if err != nil {
+				return plan, err
+			}
+			budget = free / 2
+		}
+		plan.Recompute = RecomputeNone
+		if plan.Total()+inputs+4*n*perToken*p.Layers > budget {
+			plan.Recompute = RecomputeBlock
+		}
+	}
+	blocks := p.Layers
+	if plan.Recompute == RecomputeBlock {
+		blocks = 1
+	}
+	plan.Kept = inputs + 4*n*perToken*blocks
+	return plan, nil
+}
+
+// keptPerToken counts the values of one kept per token.
+func (e *Engine) keptPerToken() int64 {
+	p := e.p
+	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
+	n := 2*q + 2*kv + p.Heads + p.Embd + 2*p.FFN + 7*e.rank()
+	if p.QKNorm {
+		n += q + kv
+	}
+	return n
+}
+
+func (e *Engine) workspace(plan Plan) int64 {
+	p, n, c := e.p, e.n, plan.chunk
+	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
+	values := n*(3*p.Embd+4*p.FFN+2*q+2*kv+p.Rope.Dims+3) + e.rank()*(max(n, c)+c) + c*(4*p.Embd+p.Vocab+3)
+	if e.o.LoRA.Dropout > 0 && e.rank() > 0 {
+		values += max(p.FFN, q, p.Embd) * max(n, c)
+	}
+	return 4*values + plan.scratch
+}
+
+// availableMemory is what the kernel says can be had without swapping (MemAvailable of /proc/meminfo).
+func availableMemory() (int64, error) {
+	data, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0, fmt.Errorf("find free memory: %w", err)
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		if rest, ok := strings.CutPrefix(line, "MemAvailable:"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(rest, "kB")), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("find free memory: %w", err)
+			}
+			return kib << 10, nil
+		}
+	}
+	return 0, fmt.Errorf("find free memory: /proc/meminfo has no MemAvailable")
+}
+
+func weightBytes(w *model.Weights) int64 {
+	n := w.Embedding.T.Bytes() + w.OutputNorm.T.Bytes()
+	if w.Output.T != w.Embedding.T {
+		n += w.Output.T.Bytes()
+	}
+	for _, b := range w.Blocks {
+		for _, l := range []model.Linear{b.Q, b.K, b.V, b.O, b.Gate, b.Up, b.Down} {
+			n += l.T.Bytes()
+		}
+	}
+	return n
+}

@@ -1,0 +1,69 @@
+package ggml
+
+// #include "bridge.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Backend computes graphs on the CPU with a pool of threads that stays alive between graphs.
+type Backend struct {
+	ptr     C.ggml_backend_t
+	pool    C.ggml_threadpool_t
+	threads int
+}
+
+// NewCPU starts a CPU backend. Results do not depend on the number of threads.
+func NewCPU(threads int) (*Backend, error) {
+	if threads < 1 || threads > 512 {
+		return nil, fmt.Errorf("start cpu backend: %d threads, want 1 to 512", threads)
+	}
+	b := &Backend{threads: threads}
+	b.ptr = C.qlora_cpu_backend(C.int(threads), &b.pool)
+	if b.ptr == nil {
+		return nil, errors.New("start cpu backend: out of memory")
+	}
+	return b, nil
+}
+
+// Threads is the number of threads graphs run on.
+func (b *Backend) Threads() int { return b.threads }
+
+// Compute runs every node of g in the order it was added.
+func (b *Backend) Compute(g *Graph) error {
+	if err := g.Err(); err != nil {
+		return err
+	}
+	if status := C.ggml_backend_graph_compute(b.ptr, g.graph); status != 0 {
+		return fmt.Errorf("compute graph %s: ggml status %d", g.name, int(status))
+	}
+	return nil
+}
+
+// Close stops the threads. It may be called twice.
+func (b *Backend) Close() error {
+	if b.ptr == nil {
+		return nil
+	}
+	C.ggml_backend_free(b.ptr)
+	if b.pool != nil {
+		C.ggml_threadpool_free(b.pool)
+	}
+	b.ptr, b.pool = nil, nil
+	return nil
+}
+
+// GemmKernel names the matrix kernel chosen for this processor: avx512, avx2 or portable.
+func GemmKernel() string { return C.GoString(C.qlora_gemm_kernel()) }
+
+// CompiledFor reports which vector sets ggml itself was compiled with; without them inference is slower.
+func CompiledFor() (avx2, avx512 bool) {
+	return C.ggml_cpu_has_avx2() != 0, C.ggml_cpu_has_avx512() != 0
+}
+
+// ScratchBytes is the scratch that one thread's operations need when no sample is longer than length tokens.
+func ScratchBytes(length int64) int64 {
+	return int64(C.qlora_scratch_per_thread(C.int64_t(length)))
+}

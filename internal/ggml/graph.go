@@ -1,0 +1,124 @@
+package ggml
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+)
+
+// Graph is a list of nodes that run in the order they were added. Each node writes into a tensor that already has its
+// memory, so building a graph allocates nothing but the nodes.
+type Graph struct {
+	name  string
+	ctx   C.ggml_context_t
+	graph C.ggml_cgraph_t
+	ops   []*C.struct_qlora_op
+	room  int
+	err   error
+}
+
+// NewGraph makes a graph of at most n nodes.
+func NewGraph(name string, n int) (*Graph, error) {
+	size := C.size_t(n+1)*C.ggml_tensor_overhead() + C.ggml_graph_overhead_custom(C.size_t(n), false)
+	ctx := C.ggml_init(C.struct_ggml_init_params{mem_size: size, no_alloc: true})
+	if ctx == nil {
+		return nil, fmt.Errorf("make graph %s of %d nodes: out of memory", name, n)
+	}
+	return &Graph{name: name, ctx: ctx, graph: C.ggml_new_graph_custom(ctx, C.size_t(n), false), room: n}, nil
+}
+
+// Err is the first error met while nodes were added.
+func (g *Graph) Err() error { return g.err }
+
+// Nodes is the number of nodes added.
+func (g *Graph) Nodes() int { return len(g.ops) }
+
+// Close frees the nodes. It may be called twice.
+func (g *Graph) Close() error {
+	for _, op := range g.ops {
+		C.free(unsafe.Pointer(op))
+	}
+	g.ops = nil
+	if g.ctx != nil {
+		C.ggml_free(g.ctx)
+		g.ctx = nil
+	}
+	return nil
+}
+
+func (g *Graph) fail(op string, format string, args ...any) {
+	if g.err == nil {
+		g.err = fmt.Errorf("graph %s, %s: %s", g.name, op, fmt.Sprintf(format, args...))
+	}
+}
+
+type opParams struct {
+	i [6]int32
+	f [2]float32
+}
+
+// add appends a node that writes dst. nil sources are allowed where ops.h says so.
+func (g *Graph) add(kind C.enum_qlora_op_kind, dst *Tensor, p opParams, src ...*Tensor) {
+	if g.err != nil {
+		return
+	}
+	if g.room == 0 {
+		g.fail(dst.Name(), "no room for another node")
+		return
+	}
+	g.room--
+	op := (*C.struct_qlora_op)(C.calloc(1, C.sizeof_struct_qlora_op))
+	op.magic, op.kind = C.QLORA_OP_MAGIC, C.int32_t(kind)
+	for i, v := range p.i {
+		op.iparam[i] = C.int32_t(v)
+	}
+	for i, v := range p.f {
+		op.fparam[i] = C.float(v)
+	}
+	g.ops = append(g.ops, op)
+	var args [9]*C.struct_ggml_tensor
+	for i, s := range src {
+		if s != nil {
+			args[i] = s.ptr
+		}
+	}
+	C.ggml_graph_add_node(g.graph, C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op))
+}
+
+// matrix checks that t is F32 and holds d x n values.
+func (g *Graph) matrix(op string, t *Tensor, d, n int64) bool {
+	if g.err != nil {
+		return false
+	}
+	if t == nil || t.Type() != F32 || t.Ne(0) != d || t.Elements() != d*n {
+		g.fail(op, "%s is not F32 [%d, %d]", t, d, n)
+		return false
+	}
+	return true
+}
+
+// flat checks that t holds at least n values of type F32.
+func (g *Graph) flat(op string, t *Tensor, n int64) bool {
+	if g.err != nil {
+		return false
+	}
+	if t == nil || t.Type() != F32 || t.Elements() < n {
+		g.fail(op, "%s holds fewer than %d F32 values", t, n)
+		return false
+	}
+	return true
+}
+
+func (g *Graph) indices(op string, t *Tensor, n int64) bool {
+	if g.err != nil {
+		return false
+	}
+	if t == nil || t.Type() != I32 || t.Elements() != n {
+		g.fail(op, "%s is not I32 [%d]", t, n)
+		return false
+	}
+	return true
+}

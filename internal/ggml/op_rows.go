@@ -1,0 +1,65 @@
+package ggml
+
+// #include "ops.h"
+import "C"
+
+// Embed: y [d, n] = rows of e [d, vocab] at tokens [n].
+func (g *Graph) Embed(y, e, tokens *Tensor) {
+	const op = "embed"
+	if g.weight(op, e) && g.matrix(op, y, e.Ne(0), y.Ne(1)) && g.indices(op, tokens, y.Ne(1)) {
+		g.add(C.QLORA_OP_EMBED, y, opParams{}, e, tokens)
+	}
+}
+
+// EmbedBack: de [d, vocab] += dy at tokens.
+func (g *Graph) EmbedBack(de, dy, tokens *Tensor) {
+	const op = "embed back"
+	if g.matrix(op, de, dy.Ne(0), de.Ne(1)) && g.indices(op, tokens, dy.Ne(1)) {
+		g.add(C.QLORA_OP_EMBED_BACK, de, opParams{}, dy, tokens)
+	}
+}
+
+// Gather: y [d, c] = columns of x [d, n] at idx [c]; zero where idx is negative.
+func (g *Graph) Gather(y, x, idx *Tensor) {
+	const op = "gather"
+	if g.matrix(op, y, x.Ne(0), y.Ne(1)) && g.indices(op, idx, y.Ne(1)) {
+		g.add(C.QLORA_OP_GATHER, y, opParams{}, x, idx)
+	}
+}
+
+// Scatter: y [d, n] at idx [c] += x [d, c]; the indices must be distinct, negative ones are skipped.
+func (g *Graph) Scatter(y, x, idx *Tensor) {
+	const op = "scatter"
+	if g.matrix(op, y, x.Ne(0), y.Ne(1)) && g.indices(op, idx, x.Ne(1)) {
+		g.add(C.QLORA_OP_SCATTER, y, opParams{}, x, idx)
+	}
+}
+
+// Loss turns logits [vocab, c], the first part of the flat tensor packed, into scale*(softmax - one-hot) and writes the c
+// losses behind them. Labels below zero have no loss and no gradient. Without gradient the logits are left undefined.
+func (g *Graph) Loss(packed, logits, labels, scale *Tensor, gradient bool) {
+	const op = "loss"
+	if g.flat(op, packed, logits.Elements()+logits.Ne(1)) && g.matrix(op, logits, logits.Ne(0), logits.Ne(1)) &&
+		g.indices(op, labels, logits.Ne(1)) && g.matrix(op, scale, 1, 1) {
+		g.add(C.QLORA_OP_LOSS, packed, opParams{i: [6]int32{flag(gradient)}}, logits, labels, scale)
+	}
+}
+
+// AdamW updates w in place from grad and the moments m and v, all flat; hyper holds eight values (op_optim.c).
+func (g *Graph) AdamW(w, grad, m, v, hyper *Tensor) {
+	const op = "adamw"
+	n := w.Elements()
+	if g.matrix(op, grad, n, 1) && g.matrix(op, m, n, 1) && g.matrix(op, v, n, 1) && g.matrix(op, hyper, 8, 1) {
+		g.add(C.QLORA_OP_ADAMW, w, opParams{}, grad, m, v, hyper)
+	}
+}
+
+// SumSquaresChunks is the number of partial sums SumSquares writes for n values.
+func SumSquaresChunks(n int64) int64 { return (n + C.QLORA_CHUNK - 1) / C.QLORA_CHUNK }
+
+// SumSquares writes the sum of squares of each chunk of x; adding them in order is the caller's.
+func (g *Graph) SumSquares(out, x *Tensor) {
+	if g.matrix("sum of squares", out, SumSquaresChunks(x.Elements()), 1) {
+		g.add(C.QLORA_OP_SUM_SQUARES, out, opParams{}, x)
+	}
+}

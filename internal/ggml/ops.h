@@ -1,0 +1,83 @@
+// The training operations: each is a GGML_OP_CUSTOM node whose user data is a struct qlora_op. The CPU backend calls
+// qlora_op_compute; a device backend recognises the descriptor by its magic and launches a kernel of its own instead.
+//
+// Activations are F32 matrices [d, n]: one row of d contiguous values a token. "Accumulate" means that the destination
+// keeps what it held and the result is added. Every reduction runs in an order that no thread count changes.
+#pragma once
+#include <stdint.h>
+
+#include "ggml_pinned.h"
+
+enum { QLORA_OP_MAGIC = 0x716c6f72 };
+
+// Sources in order; iparam and fparam in order. A trailing scratch source is split evenly among threads.
+enum qlora_op_kind {
+    QLORA_OP_LINEAR,       // Y[o,n] = init + f0 * W[i,o] . X[i,n]     src W, X, init|null, scratch; i0 = enum qlora_init
+    QLORA_OP_LINEAR_BACK,  // dX[i,n] (+)= f0 * W^T . dY                src W, dY, scratch; i0 = accumulate
+    QLORA_OP_OUTER,        // dW[i,o] += f0 * sum_t dY[o,t] X[i,t]      src dY, X, scratch
+    QLORA_OP_BIAS_BACK,    // db[o] += sum_t dY[o,t]                    src dY
+    QLORA_OP_NORM,         // y = x * w / rms(x)                        src x, w; f0 = eps
+    QLORA_OP_NORM_BACK,    // dx (+)= VJP of NORM                       src dy, x, w; f0 = eps, i0 = accumulate
+    QLORA_OP_NORM_BACK_W,  // dw += sum_t dy * x / rms(x)               src dy, x; f0 = eps
+    QLORA_OP_ROPE_TABLE,   // [2*half, n] cos then sin                  src positions, inverse frequencies; f0 = magnitude
+    QLORA_OP_ROPE,         // y = rotation of x                         src x, table; i0 = head size, i1 = neox, i2 = inverse
+    QLORA_OP_ATTN,         // flat: O[dh*h, n] then LSE[h, n]           src q, k, v, segments, scratch; i0 = dh, i1 = heads, i2 = kv heads, i3 = window; f0 = scale
+    QLORA_OP_ATTN_BACK,    // flat: dQ, dK, dV                          src q, k, v, flat O+LSE, dO, segments, scratch; params as ATTN
+    QLORA_OP_SWIGLU,       // y = silu(gate) * up                       src gate, up
+    QLORA_OP_SWIGLU_BACK,  // flat: dgate, dup                          src dy, gate, up
+    QLORA_OP_ADD,          // y = a + b                                 src a, b
+    QLORA_OP_DROPOUT,      // y (+)= x * keep / (1 - p)                 src x, seed[2]; i0 = stream, i1 = accumulate; f0 = p
+    QLORA_OP_EMBED,        // y = rows of the embedding                 src E, tokens
+    QLORA_OP_EMBED_BACK,   // dE[tokens] += dy                          src dy, tokens
+    QLORA_OP_GATHER,       // y[:,c] = x[:,idx[c]], 0 where idx < 0     src x, idx
+    QLORA_OP_SCATTER,      // y[:,idx[c]] += x[:,c], idx distinct       src x, idx
+    QLORA_OP_LOSS,         // flat over logits: dlogits then losses[c]  src logits, labels, scale[1]; i0 = gradient wanted
+    QLORA_OP_ADAMW,        // w updated in place                        src grad, m, v, hyper[8]
+    QLORA_OP_SUM_SQUARES,  // partial sums over chunks of 4096          src x
+    QLORA_OP_COUNT,
+};
+
+enum qlora_init {
+    QLORA_INIT_ZERO,       // Y starts at zero
+    QLORA_INIT_ACCUMULATE, // Y keeps what it held
+    QLORA_INIT_BIAS,       // every row starts as the bias [o]
+    QLORA_INIT_RESIDUAL,   // Y starts as the residual [o,n]
+};
+
+enum { QLORA_CHUNK = 4096 };
+
+struct qlora_op {
+    uint32_t magic;
+    int32_t  kind;
+    int32_t  iparam[6];
+    float    fparam[2];
+};
+
+void   qlora_op_compute(struct ggml_tensor * dst, int ith, int nth, void * userdata);
+// Bytes of scratch per thread for rows of at most `length` tokens a sample.
+size_t qlora_scratch_per_thread(int64_t length);
+const char * qlora_gemm_kernel(void);
+
+typedef void (*qlora_op_fn)(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_linear(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_linear_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_outer(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_bias_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_norm(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_norm_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_norm_back_w(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_rope_table(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_rope(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_attn(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_attn_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_swiglu(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_swiglu_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_add(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_dropout(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_embed(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_embed_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_gather(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_scatter(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_loss(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_adamw(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_sum_squares(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);

@@ -1,0 +1,131 @@
+package ggml
+
+// #include <stdlib.h>
+// #include "bridge.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+)
+
+// Store is a set of tensors declared first and allocated together in one backend buffer.
+type Store struct {
+	ctx     C.ggml_context_t
+	buffers []C.ggml_backend_buffer_t
+	left    int
+	bytes   int64
+	err     error
+}
+
+// NewStore makes room for at most n tensors, views included.
+func NewStore(n int) (*Store, error) {
+	params := C.struct_ggml_init_params{mem_size: C.size_t(n+1) * C.ggml_tensor_overhead(), no_alloc: true}
+	ctx := C.ggml_init(params)
+	if ctx == nil {
+		return nil, fmt.Errorf("make a store of %d tensors: out of memory", n)
+	}
+	return &Store{ctx: ctx, left: n}, nil
+}
+
+// New declares a tensor of up to four dimensions, ne[0] contiguous.
+func (s *Store) New(name string, t Type, ne ...int64) *Tensor {
+	if s.err != nil {
+		return nil
+	}
+	if s.left == 0 || !t.known() || len(ne) == 0 || len(ne) > 4 || ne[0]%t.BlockSize() != 0 {
+		s.err = fmt.Errorf("declare tensor %s %s %v: no room or no such shape", name, t, ne)
+		return nil
+	}
+	for _, n := range ne {
+		if n < 1 {
+			s.err = fmt.Errorf("declare tensor %s %s %v: empty dimension", name, t, ne)
+			return nil
+		}
+	}
+	s.left--
+	ptr := C.ggml_new_tensor(s.ctx, C.int32_t(t), C.int(len(ne)), (*C.int64_t)(&ne[0]))
+	return s.named(ptr, name)
+}
+
+func (s *Store) named(ptr *C.struct_ggml_tensor, name string) *Tensor {
+	c := C.CString(name)
+	C.ggml_set_name(ptr, c)
+	C.free(unsafe.Pointer(c))
+	return &Tensor{ptr: ptr}
+}
+
+// View declares a matrix [d, n] inside t, starting offset elements in. t must have whole-element type (F32 or I32).
+func (s *Store) View(t *Tensor, name string, offset, d, n int64) *Tensor {
+	if s.err != nil {
+		return nil
+	}
+	if t == nil || s.left == 0 || (t.Type() != F32 && t.Type() != I32) || offset < 0 || offset+d*n > t.Elements() {
+		s.err = fmt.Errorf("view %s: [%d, %d] at %d does not lie inside %s", name, d, n, offset, t)
+		return nil
+	}
+	s.left--
+	row := C.size_t(4 * d)
+	ptr := C.ggml_view_4d(s.ctx, t.ptr, C.int64_t(d), C.int64_t(n), 1, 1, row, row*C.size_t(n), row*C.size_t(n), C.size_t(4*offset))
+	if t.ptr.buffer != nil {
+		C.ggml_backend_view_init(ptr)
+	}
+	return s.named(ptr, name)
+}
+
+// Map declares a tensor over memory that somebody else owns and keeps alive, such as a mapped file; the address must be a
+// multiple of 32.
+func (s *Store) Map(name string, t Type, data []byte, ne ...int64) (*Tensor, error) {
+	out := s.New(name, t, ne...)
+	if s.err != nil {
+		return nil, s.err
+	}
+	if int64(len(data)) < out.Bytes() || !Aligned(data) {
+		return nil, fmt.Errorf("map tensor %s: %d bytes for %s, or not on a 32-byte boundary", name, len(data), out)
+	}
+	buffer := C.ggml_backend_cpu_buffer_from_ptr(unsafe.Pointer(&data[0]), C.size_t(len(data)))
+	if buffer == nil {
+		return nil, fmt.Errorf("map tensor %s: out of memory", name)
+	}
+	s.buffers = append(s.buffers, buffer)
+	if C.qlora_mapped_tensor(out.ptr, buffer, unsafe.Pointer(&data[0])) != 0 {
+		return nil, fmt.Errorf("map tensor %s: ggml refused the address", name)
+	}
+	return out, nil
+}
+
+// Alloc gives memory to every tensor declared so far. The first error of the declarations is returned here.
+func (s *Store) Alloc(b *Backend) error {
+	if s.err != nil {
+		return s.err
+	}
+	buffer := C.ggml_backend_alloc_ctx_tensors(s.ctx, b.ptr)
+	if buffer == nil {
+		return errors.New("allocate tensors: out of memory")
+	}
+	s.buffers = append(s.buffers, buffer)
+	s.bytes += int64(C.ggml_backend_buffer_get_size(buffer))
+	return nil
+}
+
+// Bytes is the memory that Alloc took.
+func (s *Store) Bytes() int64 { return s.bytes }
+
+// Close frees the tensors. It may be called twice.
+func (s *Store) Close() error {
+	for _, b := range s.buffers {
+		C.ggml_backend_buffer_free(b)
+	}
+	s.buffers = nil
+	if s.ctx != nil {
+		C.ggml_free(s.ctx)
+		s.ctx = nil
+	}
+	return nil
+}
+
+// Aligned reports whether data starts on a boundary that Map accepts.
+func Aligned(data []byte) bool {
+	return len(data) > 0 && uintptr(unsafe.Pointer(&data[0]))%32 == 0
+}
