@@ -91,15 +91,18 @@ func asUsage(cmd *cobra.Command, err error) error {
 func report(s *ui.Streams, err error) int {
 	code := exitCode(err)
 	hints := ui.Hints(err)
+	if code == ui.ExitSkipped { // the command finished and printed its summary
+		s.Warnf("%s", err)
+		talkHints(s, hints)
+		return code
+	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {
 		hints = append(hints, fmt.Sprintf("run '%s --help' for flags and examples", usage.cmd.CommandPath()))
 	}
 	text := firstLower(err.Error())
 	fmt.Fprintf(s.Err, "%s %s\n", s.Paint(ui.Red, "qlora: error:"), text)
-	for _, hint := range hints {
-		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(ui.Cyan, "hint:"), hint)
-	}
+	talkHints(s, hints)
 	if usage != nil && usage.cmd != nil {
 		fmt.Fprintf(s.Err, "usage: %s\n", usage.cmd.UseLine())
 	}
@@ -108,6 +111,12 @@ func report(s *ui.Streams, err error) int {
 		fmt.Fprintln(s.Err, "qlora: error:", err)
 	}
 	return code
+}
+
+func talkHints(s *ui.Streams, hints []string) {
+	for _, hint := range hints {
+		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(ui.Cyan, "hint:"), hint)
+	}
 }
 
 type errorEvent struct {
