@@ -1,0 +1,125 @@
+package chatlog
+
+import "github.com/qlora/qlora/internal/prep"
+
+// convertSession makes the conversations of one file.
+func convertSession(o Options, file int, s *session, own *owners, report *Report) []*Conversation {
+	segments := s.segments(o.Sidechains)
+	parts, answers := s.responses()
+	taken := map[string]bool{}
+	var out []*Conversation
+	for i, seg := range segments {
+		t := turns{
+			limit: o.ResultLimit, summaries: o.Summaries, dropped: report.Dropped,
+			answers: answers[seg.sidechain], parts: parts[seg.sidechain], taken: taken,
+		}
+		messages := t.build(seg.records)
+		if len(messages) == 0 {
+			continue
+		}
+		c := &Conversation{
+			Messages: messages, Source: s.file, Session: s.id, Segment: i,
+			Group: own.find(s.id), Sidechain: seg.sidechain,
+		}
+		if keep(c, file, i, own, report.Dropped) {
+			out = append(out, c.withSystem(o.System))
+		}
+	}
+	s.countUnused(segments, o.Sidechains, report.Dropped)
+	return out
+}
+
+// keep holds back the replies that another conversation trains and tells
+// whether anything is left to learn.
+func keep(c *Conversation, file, segment int, own *owners, dropped prep.Tally) bool {
+	if c.Messages[0].Content == "Warmup" {
+		dropped.Add(reasonWarmup, 1)
+		return false
+	}
+	before := c.trainedReplies()
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		for _, key := range m.keys {
+			if !own.owns(key, file, segment) {
+				m.hold(heldCopied)
+			}
+		}
+	}
+	switch {
+	case c.trainedReplies() > 0:
+		return true
+	case before > 0:
+		dropped.Add(reasonResumeCopy, 1)
+	default:
+		dropped.Add(reasonNoReply, 1)
+	}
+	return false
+}
+
+func (c *Conversation) withSystem(text string) *Conversation {
+	if text != "" {
+		c.Messages = append([]Message{{Role: RoleSystem, Content: text}}, c.Messages...)
+	}
+	return c
+}
+
+// responses gathers, apart for sidechains and the rest, the assistant records
+// of each response and the tool results by call. They are taken from the whole
+// file: the results of parallel calls hang off different records of one
+// response, so that a single branch passes only one of them.
+func (s *session) responses() (parts map[bool]map[string][]*record, answers map[bool]map[string]block) {
+	parts = map[bool]map[string][]*record{false: {}, true: {}}
+	answers = map[bool]map[string]block{false: {}, true: {}}
+	for _, r := range s.records {
+		switch {
+		case r.message == nil:
+		case r.Type == typeAssistant:
+			key := r.responseKey()
+			parts[r.Sidechain][key] = append(parts[r.Sidechain][key], r)
+		case r.Type == typeUser:
+			for _, b := range r.message.blocks {
+				if _, have := answers[r.Sidechain][b.ToolUseID]; b.Type == blockToolResult && !have {
+					answers[r.Sidechain][b.ToolUseID] = b
+				}
+			}
+		}
+	}
+	return parts, answers
+}
+
+// countUnused counts the talk records that no segment holds.
+func (s *session) countUnused(segments []segment, sidechains bool, dropped prep.Tally) {
+	used := map[*record]bool{}
+	responses := map[string]bool{}
+	for _, seg := range segments {
+		for _, r := range seg.records {
+			used[r] = true
+			if r.Type == typeAssistant {
+				responses[r.responseKey()] = true
+			}
+		}
+	}
+	for _, r := range s.records {
+		switch {
+		case used[r] || !r.isTalk():
+		case r.Sidechain && !sidechains:
+			dropped.Add(reasonSidechain, 1)
+		case r.Type == typeAssistant && responses[r.responseKey()], r.answersOnly():
+		default:
+			dropped.Add(reasonAbandoned, 1)
+		}
+	}
+}
+
+// answersOnly tells whether a user record holds tool results and nothing else.
+func (r *record) answersOnly() bool {
+	if r.Type != typeUser || r.message == nil || len(r.message.blocks) == 0 {
+		return false
+	}
+	for _, b := range r.message.blocks {
+		if b.Type != blockToolResult {
+			return false
+		}
+	}
+	return true
+}
