@@ -118,6 +118,7 @@ func (c *Context) renew() error {
 	}
 	c.detachAdapters()
 	C.llama_free(c.handle)
+	C.ql_trim()
 	c.handle, c.outputs, c.fresh = handle, nil, true
 	return nil
 }

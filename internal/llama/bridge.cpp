@@ -4,6 +4,10 @@
 #include <cmath>
 #include <string>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 extern "C" void qloraLlamaLog(int level, char * text);
 
 static std::atomic<int> log_min_level{QL_LOG_WARN};
@@ -90,4 +94,10 @@ int32_t ql_sample(struct llama_sampler * sampler, struct llama_context * ctx, in
         }
         return llama_sampler_sample(sampler, ctx, i);
     });
+}
+
+void ql_trim(void) {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }

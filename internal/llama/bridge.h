@@ -35,6 +35,11 @@ int32_t ql_decode(struct llama_context * ctx, struct llama_batch batch);
 // they hold a NaN.
 int32_t ql_sample(struct llama_sampler * sampler, struct llama_context * ctx, int32_t i, int32_t n_vocab);
 
+// ql_trim gives freed memory back to the system. glibc before 2.38 seldom reuses
+// the aligned blocks that ggml allocates, so that without it a process that
+// opens and closes contexts grows although nothing is lost.
+void ql_trim(void);
+
 #ifdef __cplusplus
 }
 #endif

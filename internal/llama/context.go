@@ -141,6 +141,7 @@ func (c *Context) Close() error {
 	c.detachAdapters()
 	C.llama_batch_free(c.batch)
 	C.llama_free(c.handle)
+	C.ql_trim()
 	c.handle = nil
 	c.outputs = nil
 	c.model.release()

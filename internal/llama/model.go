@@ -74,6 +74,7 @@ func (m *Model) Close() error {
 	}
 	m.vocab.detach()
 	C.llama_model_free(m.handle)
+	C.ql_trim()
 	m.handle = nil
 	return nil
 }
