@@ -31,7 +31,7 @@ const logitsBudget = 128 << 20
 func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
 	p, n := e.p, e.n
 	plan := Plan{Weights: weights, Trained: 16 * trained}
-	plan.chunk = min(n, max(24, logitsBudget/4/p.Vocab/12*12))
+	plan.chunk = headChunk(n, p.Vocab)
 	plan.scratch = ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
 	perToken := e.keptPerToken()
 	inputs := 4 * n * p.Embd * (p.Layers + 1)
@@ -57,6 +57,13 @@ func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
 	}
 	plan.Kept = inputs + 4*n*perToken*blocks
 	return plan, nil
+}
+
+// headChunk divides n positions into equal chunks whose logits fit the budget.
+func headChunk(n, vocab int64) int64 {
+	limit := max(24, logitsBudget/4/vocab)
+	chunks := (n + limit - 1) / limit
+	return (n + chunks - 1) / chunks
 }
 
 // keptPerToken counts the values of one kept per token.
