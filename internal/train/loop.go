@@ -107,7 +107,7 @@ func (l *Loop) begin(from *checkpoint.Checkpoint) error {
 	if l.Memory == nil {
 		l.Memory = ProcessMemory
 	}
-	if err := l.Options.check(); err != nil {
+	if err := l.Options.Check(); err != nil {
 		return err
 	}
 	if err := l.plan(); err != nil {

@@ -66,8 +66,8 @@ func (id Identity) Match(p checkpoint.Progress) error {
 	return nil
 }
 
-// check says what is wrong with o.
-func (o Options) check() error {
+// Check says what is wrong with o.
+func (o Options) Check() error {
 	switch {
 	case o.Accum < 1:
 		return fmt.Errorf("%d micro-batches per step: at least 1", o.Accum)
