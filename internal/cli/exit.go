@@ -8,7 +8,9 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
+	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -98,6 +100,7 @@ func report(s *ui.Streams, err error) int {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {
+		hints = append(hints, nearFlags(usage.cmd, err)...)
 		hints = append(hints, fmt.Sprintf("run '%s --help' for flags and examples", usage.cmd.CommandPath()))
 	}
 	text := firstLower(err.Error())
@@ -117,6 +120,26 @@ func talkHints(s *ui.Streams, hints []string) {
 	for _, hint := range hints {
 		fmt.Fprintf(s.Err, "%s %s\n", s.Paint(ui.Cyan, "hint:"), hint)
 	}
+}
+
+// nearFlags suggests flags that differ from an unknown one by at most two
+// letters, or begin with it.
+func nearFlags(cmd *cobra.Command, err error) []string {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) {
+		return nil
+	}
+	name := missing.GetSpecifiedName()
+	var near []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if len(name) > 2 && (config.Distance(f.Name, name) <= 2 || strings.HasPrefix(f.Name, name)) {
+			near = append(near, "--"+f.Name)
+		}
+	})
+	if len(near) == 0 {
+		return nil
+	}
+	return []string{"did you mean " + strings.Join(near, " or ") + "?"}
 }
 
 type errorEvent struct {

@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -45,6 +46,9 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)
 	root.AddCommand(
+		newLogsCmd(s),
+		newGPUCmd(s),
+		newDoctorCmd(s),
 		newVersionCmd(s),
 	)
 	return root
@@ -69,6 +73,9 @@ func applyGlobals(cmd *cobra.Command, s *ui.Streams) (context.Context, error) {
 	verbose, err := cmd.Flags().GetCount("verbose")
 	if err != nil {
 		return nil, fmt.Errorf("read --verbose: %w", err)
+	}
+	if err := config.LoadDotEnv(".env"); err != nil {
+		return nil, ui.Fail(ui.ExitUsage, err, "write one KEY=value per line, quotes around values with spaces")
 	}
 	s.Color = s.Color && !noColor
 	return newLogger(s, verbose).WithContext(cmd.Context()), nil

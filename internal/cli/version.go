@@ -42,7 +42,7 @@ func newVersionCmd(s *ui.Streams) *cobra.Command {
 // readVersion takes everything from the build information that the Go tool
 // stamps into the binary, so no build script has to pass it in.
 func readVersion() versionInfo {
-	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, LlamaCpp: "unknown"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v

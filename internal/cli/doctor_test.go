@@ -1,0 +1,82 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/qlora/qlora/internal/gpu"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+func writeText(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestReadMemory(t *testing.T) {
+	dir := t.TempDir()
+	meminfo := writeText(t, filepath.Join(dir, "meminfo"), "MemTotal:       4000 kB\nMemFree:  100 kB\nMemAvailable:   3000 kB\n")
+	cases := []struct {
+		limit            string
+		total, available uint64
+	}{
+		{"max\n", 4000 << 10, 3000 << 10},
+		{"2048000\n", 2048000, 2048000},
+		{"99999999999\n", 4000 << 10, 3000 << 10},
+	}
+	for _, c := range cases {
+		limit := writeText(t, filepath.Join(dir, "limit"), c.limit)
+		total, available, err := readMemory(memoryPaths{meminfo, limit})
+		if err != nil || total != c.total || available != c.available {
+			t.Errorf("limit %q: %d, %d, %v", c.limit, total, available, err)
+		}
+	}
+	if _, _, err := readMemory(memoryPaths{filepath.Join(dir, "limit"), ""}); err == nil {
+		t.Error("a file without MemTotal must be an error")
+	}
+	if c := checkMemory(memoryPaths{filepath.Join(dir, "none"), ""}); c.State != checkMissing {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestCheckFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if c := checkFolder("runs"); c.State != checkOK || !strings.HasPrefix(c.Detail, "not there yet; writable") {
+		t.Errorf("a folder to be made: %+v", c)
+	}
+	writeText(t, "data", "a file in the way")
+	if c := checkFolder("data"); c.State != checkFailed || c.Advice == "" {
+		t.Errorf("a file in the way: %+v", c)
+	}
+	left, err := filepath.Glob(".qlora-doctor-*")
+	if err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+func TestCheckTool(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	if c := checkTool(optionalTools[0]); c.State != checkMissing || !strings.Contains(c.Detail, "make tmux-train") || c.Advice == "" {
+		t.Errorf("got %+v", c)
+	}
+}
+
+func TestPrintGPUs(t *testing.T) {
+	s, out, _ := ui.Test()
+	load, power := 37, 70.5
+	printGPUs(s, []gpu.Device{
+		{Index: 0, Name: "NVIDIA A", DriverVersion: "550.1", MemTotal: 3 << 30, MemUsed: 1 << 30, MemFree: 2 << 30, Utilisation: &load, PowerW: &power,
+			Processes: []gpu.Process{{PID: 42, MemUsed: 1 << 30}}},
+		{Index: 1, Name: "NVIDIA B"},
+	})
+	for _, want := range []string{"driver 550.1\n", "NVIDIA A  1.0 GiB  2.0 GiB  3.0 GiB", "37 %     -   70 W", "gpu 0: process 42 uses 1.0 GiB\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out)
+		}
+	}
+}

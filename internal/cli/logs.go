@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qlora/qlora/internal/runlog"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+type logsOptions struct {
+	follow  bool
+	list    bool
+	runsDir string
+	run     string // name or folder; empty is the newest
+}
+
+func (o *logsOptions) addFlags(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "wait for more until the run ends")
+	cmd.Flags().BoolVar(&o.list, "list", false, "list the runs instead")
+	cmd.Flags().StringVar(&o.runsDir, "runs-dir", "runs", "folder that holds the runs")
+}
+
+func newLogsCmd(s *ui.Streams) *cobra.Command {
+	var o logsOptions
+	cmd := &cobra.Command{
+		Use:   "logs [run]",
+		Short: "print the progress of a run, the newest by default",
+		Long: `Logs prints what a run has reported: one line per report with step, loss,
+gradient norm, learning rate, tokens per second, time left and memory. With
+--follow it goes on until the run ends.` + exitStatus(),
+		Example: `  qlora logs
+  qlora logs --follow
+  qlora logs --list
+  qlora logs mine --json`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 {
+				o.run = args[0]
+			}
+			return runLogs(cmd.Context(), o, s)
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
+	if o.list {
+		return listRuns(o, s)
+	}
+	dir, err := findRun(o)
+	if err != nil {
+		return err
+	}
+	s.Infof("%s\n", dir)
+	each := func(m runlog.Metrics) error {
+		s.Printf("%s\n", m)
+		return s.Event("metrics", m)
+	}
+	if o.follow {
+		err = runlog.Follow(ctx, dir, each)
+	} else {
+		err = printAll(dir, each)
+	}
+	if err != nil {
+		return err
+	}
+	return endOfRun(dir, s)
+}
+
+func printAll(dir string, each func(runlog.Metrics) error) error {
+	all, err := runlog.ReadMetrics(dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range all {
+		if err := each(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// findRun accepts a run's name, its folder, or nothing for the newest.
+func findRun(o logsOptions) (string, error) {
+	hint := "see which runs there are with 'qlora logs --list', start one with 'qlora train'"
+	if o.run == "" {
+		dir, err := runlog.Newest(o.runsDir)
+		return dir, ui.Fail(ui.ExitFailure, err, "start a run with 'qlora train' or 'qlora demo'")
+	}
+	for _, dir := range []string{filepath.Join(o.runsDir, o.run), o.run} {
+		_, err := os.Stat(filepath.Join(dir, runlog.MetricsFile))
+		if err == nil {
+			return dir, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("find run %s: %w", o.run, err)
+		}
+	}
+	return "", ui.Fail(ui.ExitFailure, fmt.Errorf("no run %q in %s", o.run, o.runsDir), hint)
+}
+
+// logsSummary ends the JSON form.
+type logsSummary struct {
+	Run string `json:"run"`
+	runlog.Status
+}
+
+func endOfRun(dir string, s *ui.Streams) error {
+	status, err := runlog.ReadStatus(dir)
+	if err != nil {
+		return err
+	}
+	text := string(status.State)
+	if status.Error != "" {
+		text += ": " + strings.TrimSpace(status.Error)
+	}
+	s.Infof("%s\n", text)
+	return s.Event("summary", logsSummary{Run: filepath.Base(dir), Status: status})
+}
+
+func listRuns(o logsOptions, s *ui.Streams) error {
+	dirs, err := runlog.List(o.runsDir)
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, 0, len(dirs))
+	runs := make([]logsSummary, 0, len(dirs))
+	for _, dir := range dirs {
+		status, err := runlog.ReadStatus(dir)
+		if err != nil {
+			s.Warnf("%v", err)
+			continue
+		}
+		runs = append(runs, logsSummary{Run: filepath.Base(dir), Status: status})
+		rows = append(rows, []string{filepath.Base(dir), string(status.State), status.Started.Format("2006-01-02 15:04:05")})
+	}
+	if !s.JSON && len(rows) > 0 {
+		ui.Table(s.Out, []string{"run", "state", "started"}, rows)
+	}
+	if len(rows) == 0 {
+		s.Infof("no runs in %s\n", o.runsDir)
+	}
+	return s.Event("summary", map[string]any{"runs": runs})
+}
