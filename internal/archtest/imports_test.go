@@ -17,7 +17,7 @@ const module = "github.com/qlora/qlora/"
 // order lists the packages under internal from top to bottom. A package may
 // import those after it, and sub-packages of its own folder.
 var order = []string{
-	"cli", "serve", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "lora",
+	"cli", "serve", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "lora", "newmodel",
 	"dataset", "gguf", "runlog", "tfevents", "gpu", "config", "ui", "llama", "ggml",
 	"embedded", "bpe", // leaves: the embedded model's bytes, and byte-pair encoding
 }

@@ -46,6 +46,11 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)
 	root.AddCommand(
+		newRunCmd(s),
+		newQuantizeCmd(s),
+		newPrepCmd(s),
+		newRunCmd(s),
+		newQuantizeCmd(s),
 		newLogsCmd(s),
 		newGPUCmd(s),
 		newDoctorCmd(s),
