@@ -31,6 +31,8 @@ type Options struct {
 	Beta1, Beta2, Eps, WeightDecay float64
 	Seed                           uint64
 	From                           string // adapter file to continue from
+
+	headChunk int64 // positions of the head at a time; 0: as many as logitsBudget allows
 }
 
 func (o Options) check() error {

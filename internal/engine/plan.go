@@ -31,7 +31,9 @@ const logitsBudget = 128 << 20
 func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
 	p, n := e.p, e.n
 	plan := Plan{Weights: weights, Trained: 16 * trained}
-	plan.chunk = headChunk(n, p.Vocab)
+	if plan.chunk = e.o.headChunk; plan.chunk == 0 {
+		plan.chunk = headChunk(n, p.Vocab)
+	}
 	plan.scratch = ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
 	perToken := e.keptPerToken()
 	inputs := 4 * n * p.Embd * (p.Layers + 1)
