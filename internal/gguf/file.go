@@ -131,13 +131,16 @@ func (f *File) Data(t TensorInfo) []byte {
 
 // Release tells the kernel that the pages of a tensor are not needed for now,
 // so that they stop counting as resident memory. The data stays readable.
-func (f *File) Release(t TensorInfo) error {
+func (f *File) Release(t TensorInfo) error { return f.ReleasePart(t, 0, t.Size) }
+
+// ReleasePart is Release for size bytes of a tensor from byte offset on.
+func (f *File) ReleasePart(t TensorInfo, offset, size int64) error {
 	if t.Shard >= len(f.maps) {
 		return nil
 	}
 	page := int64(os.Getpagesize())
-	start := t.Offset / page * page
-	end := min(roundUp(t.Offset+t.Size, page), int64(len(f.maps[t.Shard])))
+	start := (t.Offset + offset) / page * page
+	end := min(roundUp(t.Offset+offset+size, page), int64(len(f.maps[t.Shard])))
 	if err := unix.Madvise(f.maps[t.Shard][start:end], unix.MADV_DONTNEED); err != nil {
 		return fmt.Errorf("release pages of %s: %w", t.Name, err)
 	}

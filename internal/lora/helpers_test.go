@@ -16,8 +16,15 @@ var linearDims = map[string][]int64{
 	"ffn_gate": {8, 12}, "ffn_up": {8, 12}, "ffn_down": {12, 8},
 }
 
-// writeFile writes F32 tensors with the given values (random ones for nil).
+// writeFile writes F32 tensors with the given values, random ones for those
+// without, and opens the file.
 func writeFile(t *testing.T, path string, kvs []gguf.KV, tensors []gguf.TensorInfo, values map[string][]float32) *gguf.File {
+	t.Helper()
+	writeOnly(t, path, kvs, tensors, values)
+	return openFile(t, path)
+}
+
+func writeOnly(t *testing.T, path string, kvs []gguf.KV, tensors []gguf.TensorInfo, values map[string][]float32) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(1, 2))
 	w, err := gguf.Create(path, kvs, tensors)
@@ -37,7 +44,6 @@ func writeFile(t *testing.T, path string, kvs []gguf.KV, tensors []gguf.TensorIn
 	if err := w.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	return openFile(t, path)
 }
 
 func openFile(t *testing.T, path string) *gguf.File {
