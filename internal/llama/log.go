@@ -25,7 +25,8 @@ const (
 var logState struct {
 	sync.Mutex
 	emit    func(Level, string)
-	partial string
+	partial string // a line that has not ended, of level within
+	within  Level
 	capture *[]string
 }
 
@@ -57,6 +58,12 @@ func SetLog(min Level, emit func(level Level, line string)) {
 func qloraLlamaLog(level C.int, text *C.char) {
 	logState.Lock()
 	defer logState.Unlock()
+	// An error in the middle of a line is a line of its own.
+	if Level(level) == LevelError && logState.within < LevelError && logState.partial != "" {
+		emitLine(logState.within, logState.partial)
+		logState.partial = ""
+	}
+	logState.within = Level(level)
 	logState.partial += C.GoString(text)
 	for {
 		line, rest, ok := strings.Cut(logState.partial, "\n")
