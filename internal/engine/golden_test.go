@@ -229,7 +229,7 @@ func TestGradientsAreTheSameBytes(t *testing.T) {
 	g := openGolden(t, "llama")
 	b := g.batch(0)
 	var first []float32
-	for _, o := range []Options{{}, {}, {Recompute: RecomputeBlock}, {Threads: 1}} {
+	for _, o := range []Options{{}, {}, {Recompute: RecomputeBlock}, {Threads: 2}, {Threads: 3}} {
 		o.Rows, o.Length = b.Rows, b.Length
 		o = g.options(o)
 		o.LoRA.Dropout = 0.1

@@ -139,7 +139,8 @@ func encodeF32(v []float32) []byte {
 	return out
 }
 
-// newEngine fills in what o leaves open: two threads, nothing recomputed, torch's optimiser settings.
+// newEngine fills in what o leaves open: one thread (ggml's threads spin at every node's barrier, so that several on busy
+// processors take seconds where one takes milliseconds), nothing recomputed, torch's optimiser settings.
 func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	t.Helper()
 	if o.Method == "" {
@@ -149,7 +150,7 @@ func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 		o.Recompute = RecomputeNone
 	}
 	if o.Threads == 0 {
-		o.Threads = 2
+		o.Threads = 1
 	}
 	if o.Beta1 == 0 {
 		o.Beta1, o.Beta2, o.Eps = 0.9, 0.999, 1e-8
