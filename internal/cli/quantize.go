@@ -166,21 +166,21 @@ func tensorStats(path string) (stats, error) {
 // is and which tensors fell back to another type.
 type quantizeWatch struct {
 	progress  *ui.Progress
+	tensor    string // the one being written
 	fallbacks []string
 }
 
 // tensorLine begins the line of each tensor, such as "[   3/ 211] name - ...".
 var tensorLine = regexp.MustCompile(`^\[\s*(\d+)/\s*\d+\]\s+(\S+)`)
 
-// line takes one line of the log. A fallback is told within its tensor's line.
+// line takes one line of the log. A fallback follows its tensor's line.
 func (w *quantizeWatch) line(_ llama.Level, text string) {
-	m := tensorLine.FindStringSubmatch(text)
-	if m == nil {
-		return
+	if m := tensorLine.FindStringSubmatch(text); m != nil {
+		n, _ := strconv.ParseInt(m[1], 10, 64) // the pattern admits digits only
+		w.progress.Set(n)
+		w.tensor = m[2]
 	}
-	n, _ := strconv.ParseInt(m[1], 10, 64) // the pattern admits digits only
-	w.progress.Set(n)
 	if _, why, ok := strings.Cut(text, " : "); ok && strings.Contains(why, "using fallback quantization") {
-		w.fallbacks = append(w.fallbacks, m[2]+": "+strings.TrimSpace(why))
+		w.fallbacks = append(w.fallbacks, w.tensor+": "+strings.TrimSpace(why))
 	}
 }
