@@ -1,0 +1,168 @@
+package dataset
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+)
+
+// maxListed is how many skipped lines a report names; the others are counted.
+const maxListed = 20
+
+// Report says what Load made of its files.
+type Report struct {
+	Files    []FileReport `json:"files"`
+	Samples  int          `json:"samples"`
+	Tokens   int64        `json:"tokens"`
+	Trained  int64        `json:"trained_tokens"`
+	Longest  int          `json:"longest_sample"` // in tokens
+	Template string       `json:"chat_template,omitempty"`
+	// Dated is set when the chat template printed the date, so that the same
+	// data has other tokens on another day.
+	Dated      bool             `json:"chat_template_prints_date"`
+	Loss       Loss             `json:"loss"`
+	OverLength OverLengthReport `json:"over_length"`
+	// Untrained counts records that were left out because no token of theirs
+	// carries loss.
+	Untrained int `json:"untrained_records"`
+	// OpenTurns counts assistant turns that the template closes with no end
+	// token: a model trained on them does not learn to stop.
+	OpenTurns    int           `json:"turns_without_end"`
+	SkippedLines int           `json:"skipped_lines"`
+	Skipped      []SkippedLine `json:"skipped,omitempty"` // the first few
+}
+
+// FileReport is the part of one source in a Report.
+type FileReport struct {
+	Path    string  `json:"path"`
+	Weight  float64 `json:"weight"`
+	Kind    Kind    `json:"kind"`
+	Records int     `json:"records"`
+	Samples int     `json:"samples"`
+	Tokens  int64   `json:"tokens"`
+	Trained int64   `json:"trained_tokens"`
+	Skipped int     `json:"skipped_lines"`
+}
+
+// OverLengthReport says what became of records longer than Limit tokens.
+type OverLengthReport struct {
+	Limit     int        `json:"limit"`
+	Policy    OverLength `json:"policy"`
+	Records   int        `json:"records"`
+	Dropped   int        `json:"dropped"`
+	Truncated int        `json:"truncated"`
+	Split     int        `json:"split"`
+	Pieces    int        `json:"pieces"` // samples made of the split records
+	Lost      int64      `json:"lost_tokens"`
+}
+
+// SkippedLine is a line that did not become a sample.
+type SkippedLine struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Reason string `json:"reason"`
+}
+
+// MaskedShare is the share of tokens that carry no loss, from 0 to 1.
+func (r *Report) MaskedShare() float64 {
+	if r.Tokens == 0 {
+		return 0
+	}
+	return 1 - float64(r.Trained)/float64(r.Tokens)
+}
+
+func (r *Report) skip(file *FileReport, line int, err error) {
+	file.Skipped++
+	r.SkippedLines++
+	if len(r.Skipped) < maxListed {
+		r.Skipped = append(r.Skipped, SkippedLine{file.Path, line, err.Error()})
+	}
+}
+
+func (r *Report) count(file *FileReport, out outcome) {
+	file.Records++
+	r.OpenTurns += out.openTurns
+	if !out.over {
+		return
+	}
+	o := &r.OverLength
+	o.Records++
+	o.Lost += int64(out.lost)
+	switch {
+	case len(out.samples) == 0:
+		o.Dropped++
+	case o.Policy == OverSplit:
+		o.Split++
+		o.Pieces += len(out.samples)
+	default:
+		o.Truncated++
+	}
+}
+
+// Write prints the report for people.
+func (r *Report) Write(w io.Writer) error {
+	var b strings.Builder
+	for _, f := range r.Files {
+		fmt.Fprintf(&b, "data: %s: %s, %s samples, %s tokens", f.Path, f.Kind, number(f.Samples), number(f.Tokens))
+		if f.Weight != 1 {
+			fmt.Fprintf(&b, ", weight %g", f.Weight)
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "samples %s, tokens %s, trained %s (loss on %s), masked %.1f %%, longest %s\n",
+		number(r.Samples), number(r.Tokens), number(r.Trained), r.Loss, 100*r.MaskedShare(), number(r.Longest))
+	if r.Template != "" {
+		fmt.Fprintf(&b, "chat template: %s\n", r.Template)
+	}
+	r.writeOverLength(&b)
+	r.writeNotes(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (r *Report) writeOverLength(b *strings.Builder) {
+	o := r.OverLength
+	fmt.Fprintf(b, "over-length (more than %s tokens): %s", number(o.Limit), number(o.Records))
+	if o.Records == 0 {
+		b.WriteByte('\n')
+		return
+	}
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{o.Dropped, "dropped"}, {o.Truncated, "truncated"}, {o.Split, "split"}} {
+		if part.n > 0 {
+			fmt.Fprintf(b, ", %s %s", number(part.n), part.what)
+		}
+	}
+	if o.Pieces > 0 {
+		fmt.Fprintf(b, " into %s samples", number(o.Pieces))
+	}
+	fmt.Fprintf(b, ", %s tokens lost\n", number(o.Lost))
+}
+
+func (r *Report) writeNotes(b *strings.Builder) {
+	if r.Untrained > 0 {
+		fmt.Fprintf(b, "left out: %s records without a token to train on\n", number(r.Untrained))
+	}
+	if r.OpenTurns > 0 {
+		fmt.Fprintf(b, "warning: %s assistant turns end without an end token: the model will not learn to stop\n", number(r.OpenTurns))
+	}
+	if r.Dated {
+		b.WriteString("note: the chat template prints the date, so tokens differ from day to day\n")
+	}
+	if r.SkippedLines == 0 {
+		return
+	}
+	fmt.Fprintf(b, "skipped %s lines:\n", number(r.SkippedLines))
+	for _, s := range r.Skipped {
+		fmt.Fprintf(b, "  %s:%d: %s\n", s.File, s.Line, s.Reason)
+	}
+	if more := r.SkippedLines - len(r.Skipped); more > 0 {
+		fmt.Fprintf(b, "  and %s more\n", number(more))
+	}
+}
+
+func number[T int | int64](n T) string { return humanize.Comma(int64(n)) }
