@@ -13,7 +13,7 @@ const (
 	KindMessages = "messages"
 	KindShareGPT = "sharegpt"
 	KindFIM      = "fim"
-	KindPrompt   = "prompt-completion"
+	KindPrompt   = "prompt/completion"
 	KindAlpaca   = "alpaca"
 	KindText     = "text"
 )
