@@ -3,7 +3,10 @@ package ggml
 // #include "merge.h"
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // AddProduct adds B·A to w, which has len(w)/nIn rows of nIn values: B has as many rows of rank values, A has rank rows of
 // nIn values.
@@ -29,4 +32,22 @@ func Compare(x, y []float32) (difference, norm float64) {
 	var out [2]C.double
 	C.qlora_compare((*C.float)(&x[0]), (*C.float)(&y[0]), C.int64_t(n), &out[0])
 	return float64(out[0]), float64(out[1])
+}
+
+// StoreRows converts rows of rowLen values to type t, and gives the sums of (stored-src)² and of src². scratch has room for as
+// many values as src.
+func StoreRows(t Type, src []float32, rowLen int, dst []byte, scratch []float32) (lost, norm float64, err error) {
+	if t == F16 && len(src) > 0 && len(dst) == 2*len(src) {
+		var out [2]C.double
+		C.qlora_store_f16((*C.float)(&src[0]), (*C.uint16_t)(unsafe.Pointer(&dst[0])), C.int64_t(len(src)), &out[0])
+		return float64(out[0]), float64(out[1]), nil
+	}
+	if err := Quantize(t, src, rowLen, nil, dst); err != nil {
+		return 0, 0, err
+	}
+	if err := Dequantize(t, dst, scratch[:len(src)]); err != nil {
+		return 0, 0, err
+	}
+	lost, norm = Compare(scratch[:len(src)], src)
+	return lost, norm, nil
 }

@@ -1,4 +1,4 @@
-// The two inner loops of merging adapters into a weight that ggml does not have.
+// The inner loops of merging adapters into weights that ggml does not have, or has without vector instructions.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -7,3 +7,5 @@
 bool qlora_add_product(float * w, const float * b, const float * a, int64_t rows, int64_t rank, int64_t n_in);
 // out[0] = sum of (x-y)^2, out[1] = sum of y^2.
 void qlora_compare(const float * x, const float * y, int64_t n, double out[2]);
+// dst[n] = x[n] as halves, rounded to nearest even; out[0] = sum of (dst-x)^2, out[1] = sum of x^2.
+void qlora_store_f16(const float * x, uint16_t * dst, int64_t n, double out[2]);

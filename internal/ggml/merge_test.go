@@ -1,6 +1,7 @@
 package ggml
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -51,5 +52,58 @@ func TestCompare(t *testing.T) {
 		if d, norm := Compare(x, y); math.Abs(d-wantD) > 1e-6*wantD || math.Abs(norm-wantN) > 1e-6*wantN {
 			t.Errorf("%d values: %g and %g, want %g and %g", n, d, norm, wantD, wantN)
 		}
+	}
+}
+
+// The halves are those of ggml bit for bit, with any instruction set: halfway cases, subnormals, overflow, odd lengths.
+func TestStoreRowsF16(t *testing.T) {
+	const seed = 6
+	rng := rand.New(rand.NewPCG(seed, 1))
+	src := []float32{0, float32(math.Copysign(0, -1)), 1, -2.5, 65504, 65519, 65520, 1e9, 6.1e-5, 5.9e-8, 2.9e-8, 1e-12,
+		1 + 1.0/2048, 1 + 3.0/2048, -(1 + 1.0/2048), 2048.5, float32(math.Inf(-1))}
+	for len(src) < 1027 {
+		src = append(src, float32(rng.NormFloat64()*math.Exp(8*rng.NormFloat64())))
+	}
+	want, got := make([]byte, 2*len(src)), make([]byte, 2*len(src))
+	if err := Quantize(F16, src, len(src), nil, want); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := StoreRows(F16, src, len(src), got, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range src {
+		if !bytes.Equal(got[2*i:2*i+2], want[2*i:2*i+2]) {
+			t.Errorf("seed %d: %g (value %d) is stored as %x, want %x", seed, src[i], i, got[2*i:2*i+2], want[2*i:2*i+2])
+		}
+	}
+}
+
+func TestStoreRowsMeasuresTheLoss(t *testing.T) {
+	const seed = 7
+	rng := rand.New(rand.NewPCG(seed, 1))
+	src := make([]float32, 512*3)
+	for i := range src {
+		src[i] = float32(rng.NormFloat64())
+	}
+	for _, typ := range []Type{F32, F16, BF16, Q8_0, Q4_1, Q6K} {
+		dst, back := make([]byte, typ.RowBytes(int64(len(src)))), make([]float32, len(src))
+		lost, norm, err := StoreRows(typ, src, 512, dst, make([]float32, len(src)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Dequantize(typ, dst, back); err != nil {
+			t.Fatal(err)
+		}
+		var wantLost, wantNorm float64
+		for i, x := range src {
+			d := float64(back[i]) - float64(x)
+			wantLost, wantNorm = wantLost+d*d, wantNorm+float64(x)*float64(x)
+		}
+		if math.Abs(lost-wantLost) > 1e-5*wantLost || math.Abs(norm-wantNorm) > 1e-5*wantNorm {
+			t.Errorf("seed %d, %s: lost %g of %g, want %g of %g", seed, typ, lost, norm, wantLost, wantNorm)
+		}
+	}
+	if _, _, err := StoreRows(F16, src, 512, make([]byte, 7), nil); err == nil {
+		t.Error("room for fewer values was accepted")
 	}
 }

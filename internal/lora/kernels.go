@@ -5,15 +5,16 @@ import "github.com/qlora/qlora/internal/gguf"
 // Kernels are the conversions and inner loops of a merge. They must be safe
 // for concurrent use.
 type Kernels struct {
-	// Supports says whether the other two functions know a type.
+	// Supports says whether Dequantize and Store know a type.
 	Supports func(t gguf.Type) bool
 	// Dequantize converts whole rows; len(dst) is the number of values.
 	Dequantize func(t gguf.Type, src []byte, dst []float32) error
-	// Quantize converts rows of rowLen values.
-	Quantize func(t gguf.Type, src []float32, rowLen int, dst []byte) error
+	// Store converts rows of rowLen values to t, and gives the sums of
+	// (stored-src)² and of src². scratch has room for len(src) values.
+	Store func(t gguf.Type, src []float32, rowLen int, dst []byte, scratch []float32) (lost, norm float64, err error)
 	// AddProduct adds B·A to w: len(w)/nIn rows of nIn values, B of as many
 	// rows of rank values, A of rank rows of nIn values. Nil: a loop in Go.
-	AddProduct func(w, b, a []float32, rank, nIn int)
+	AddProduct func(w, b, a []float32, rank, nIn int) error
 	// Compare gives the sum of (x-y)² and of y². Nil: a loop in Go.
 	Compare func(x, y []float32) (difference, norm float64)
 }
@@ -30,7 +31,7 @@ func (k Kernels) withDefaults() Kernels {
 
 // addProduct takes four rows of A at a time, so that a row of w is read and
 // written once for four products.
-func addProduct(w, b, a []float32, rank, nIn int) {
+func addProduct(w, b, a []float32, rank, nIn int) error {
 	for len(w) > 0 {
 		row, coef := w[:nIn], b[:rank]
 		w, b = w[nIn:], b[rank:]
@@ -45,6 +46,7 @@ func addProduct(w, b, a []float32, rank, nIn int) {
 			}
 		}
 	}
+	return nil
 }
 
 func addFour(row, a, coef []float32) {

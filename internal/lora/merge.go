@@ -8,9 +8,10 @@ import (
 	"github.com/qlora/qlora/internal/gguf"
 )
 
-// chunkValues is about how many values are converted at a time: in F32 they
-// and their copy fit a core's second-level cache.
-const chunkValues = 128 << 10
+const (
+	chunkValues = 512 << 10 // about how many values are handed over and written at a time
+	blockValues = 32 << 10  // about how many are converted at a time; in F32, twice, they fit a core's cache
+)
 
 // MergeOptions are the settings of a merge.
 type MergeOptions struct {

@@ -19,7 +19,7 @@ import (
 
 // plainKernels know F32, F16 and Q8_0, written from the formats' definitions.
 func plainKernels() Kernels {
-	return Kernels{
+	k := Kernels{
 		Supports: func(t gguf.Type) bool { return t == gguf.F32 || t == gguf.F16 || t == gguf.Q8_0 },
 		Dequantize: func(t gguf.Type, src []byte, dst []float32) error {
 			if t != gguf.Q8_0 {
@@ -31,24 +31,36 @@ func plainKernels() Kernels {
 			}
 			return nil
 		},
-		Quantize: func(t gguf.Type, src []float32, rowLen int, dst []byte) error {
-			switch t {
-			case gguf.F32:
-				copy(dst, encodeF32(src))
-			case gguf.F16:
-				for i, x := range src {
-					binary.LittleEndian.PutUint16(dst[2*i:], toF16(x))
-				}
-			case gguf.Q8_0:
-				for i := 0; i < len(src); i += 32 {
-					quantizeQ8(src[i:i+32], dst[i/32*34:])
-				}
-			default:
-				return fmt.Errorf("no %s", t)
-			}
-			return nil
-		},
 	}
+	k.Store = func(t gguf.Type, src []float32, rowLen int, dst []byte, scratch []float32) (float64, float64, error) {
+		if err := quantize(t, src, dst); err != nil {
+			return 0, 0, err
+		}
+		if err := k.Dequantize(t, dst, scratch); err != nil {
+			return 0, 0, err
+		}
+		lost, norm := compare(scratch, src)
+		return lost, norm, nil
+	}
+	return k
+}
+
+func quantize(t gguf.Type, src []float32, dst []byte) error {
+	switch t {
+	case gguf.F32:
+		copy(dst, encodeF32(src))
+	case gguf.F16:
+		for i, x := range src {
+			binary.LittleEndian.PutUint16(dst[2*i:], toF16(x))
+		}
+	case gguf.Q8_0:
+		for i := 0; i < len(src); i += 32 {
+			quantizeQ8(src[i:i+32], dst[i/32*34:])
+		}
+	default:
+		return fmt.Errorf("no %s", t)
+	}
+	return nil
 }
 
 func quantizeQ8(src []float32, dst []byte) {
@@ -239,8 +251,8 @@ func TestMergeSumsAdapters(t *testing.T) {
 func bigBase(t *testing.T) *gguf.File {
 	t.Helper()
 	tensors := []gguf.TensorInfo{
-		{Name: "token_embd.weight", Dims: []int64{512, 901}},
-		{Name: "blk.0.attn_q.weight", Dims: []int64{512, 515}},
+		{Name: "token_embd.weight", Dims: []int64{512, 2501}},
+		{Name: "blk.0.attn_q.weight", Dims: []int64{512, 1125}},
 		{Name: "blk.0.attn_norm.weight", Dims: []int64{512}},
 	}
 	return writeFile(t, filepath.Join(t.TempDir(), "big.gguf"),
@@ -350,12 +362,16 @@ func TestMergeFailsCleanly(t *testing.T) {
 		"dequantise": {adapter, "f16", func(k *Kernels) {
 			k.Dequantize = func(gguf.Type, []byte, []float32) error { return errors.New("boom") }
 		}, "token_embd.weight: boom"},
-		"quantise": {adapter, "f16", func(k *Kernels) {
-			k.Quantize = func(gguf.Type, []float32, int, []byte) error { return errors.New("bang") }
+		"store": {adapter, "f16", func(k *Kernels) {
+			k.Store = func(gguf.Type, []float32, int, []byte, []float32) (float64, float64, error) {
+				return 0, 0, errors.New("bang")
+			}
 		}, "token_embd.weight: bang"},
-		"overflow":   {huge, "f16", func(*Kernels) {}, "too large for F16"},
-		"not finite": {adapter, Keep, func(k *Kernels) { k.AddProduct = func(w, b, a []float32, rank, n int) { w[0] = float32(math.NaN()) } }, "not finite"},
-		"interrupt":  {adapter, "f16", func(k *Kernels) { k.Compare = func(x, y []float32) (float64, float64) { cancel(); return 0, 1 } }, "canceled"},
+		"overflow": {huge, "f16", func(*Kernels) {}, "too large for F16"},
+		"not finite": {adapter, Keep, func(k *Kernels) {
+			k.AddProduct = func(w, b, a []float32, rank, n int) error { w[0] = float32(math.NaN()); return nil }
+		}, "not finite"},
+		"interrupt": {adapter, "f16", func(k *Kernels) { k.Compare = func(x, y []float32) (float64, float64) { cancel(); return 0, 1 } }, "canceled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := plainKernels()
@@ -411,7 +427,9 @@ func TestGoKernels(t *testing.T) {
 				want[i] += float64(b[i/s.nIn*s.rank+k]) * float64(a[k*s.nIn+i%s.nIn])
 			}
 		}
-		addProduct(w, b, a, s.rank, s.nIn)
+		if err := addProduct(w, b, a, s.rank, s.nIn); err != nil {
+			t.Fatal(err)
+		}
 		if d := distance(w, want); d > 1e-6 {
 			t.Errorf("seed %d, %+v: off by %g", seed, s, d)
 		}

@@ -39,13 +39,6 @@ type buffers struct {
 	out          []byte
 }
 
-// product is the sum of all adapters of a tensor as one product: the A's on
-// top of each other, the B's side by side with the scales in them.
-type product struct {
-	a, b []float32
-	rank int
-}
-
 func newPipeline(p *Plan, k Kernels, workers int) *pipeline {
 	depth := 2*workers + 2
 	l := &pipeline{plan: p, kernels: k,
@@ -90,7 +83,8 @@ func (l *pipeline) feedTensor(ctx context.Context, step *Step, pr *product) bool
 		c := &chunk{step: step, product: pr, first: first, values: min(size, total-first), done: make(chan struct{})}
 		c.last = first+c.values == total
 		if step.copied() {
-			c.out = l.source(c)
+			from, n := c.span()
+			c.out = l.plan.base.Data(step.Tensor)[from : from+n]
 			close(c.done)
 		} else {
 			select {
@@ -109,57 +103,76 @@ func (l *pipeline) feedTensor(ctx context.Context, step *Step, pr *product) bool
 	return true
 }
 
-// source is the chunk's bytes in the base.
-func (l *pipeline) source(c *chunk) []byte {
-	from, size := c.span()
-	return l.plan.base.Data(c.step.Tensor)[from : from+size]
-}
-
 // span is the chunk's place in its base tensor, in bytes.
 func (c *chunk) span() (from, size int64) {
 	t := c.step.Tensor.Type
-	return c.first / t.BlockSize() * t.TypeSize(), c.values / t.BlockSize() * t.TypeSize()
+	return packed(t, c.first), packed(t, c.values)
 }
 
-// convert does the arithmetic of a chunk.
+// convert does the arithmetic of a chunk, a block of rows at a time so that
+// the values stay in a core's cache from one loop to the next.
 func (l *pipeline) convert(c *chunk) error {
-	s, rowLen := c.step, int(c.step.Tensor.RowLen())
-	c.buf.grow(c.values, s.Type)
-	exact, other, out := c.buf.exact[:c.values], c.buf.other[:c.values], c.buf.out
-	if err := l.kernels.Dequantize(s.Tensor.Type, l.source(c), exact); err != nil {
-		return fmt.Errorf("tensor %s: %w", s.Tensor.Name, err)
+	s, rowLen := c.step, c.step.Tensor.RowLen()
+	size := max(1, blockValues/rowLen) * rowLen
+	c.buf.grow(min(size, c.values), c.values, s.Type)
+	c.out = c.buf.out
+	for at := int64(0); at < c.values; at += size {
+		if err := l.convertBlock(c, at, min(size, c.values-at)); err != nil {
+			return fmt.Errorf("tensor %s: %w", s.Tensor.Name, err)
+		}
 	}
-	if pr := c.product; pr != nil {
-		copy(other, exact)
-		row := c.first / int64(rowLen)
-		l.kernels.AddProduct(exact, pr.b[row*int64(pr.rank):(row+c.values/int64(rowLen))*int64(pr.rank)], pr.a, pr.rank, rowLen)
-		c.tally.moved, c.tally.base = l.kernels.Compare(exact, other)
-	}
-	if err := l.kernels.Quantize(s.Type, exact, rowLen, out); err != nil {
-		return fmt.Errorf("tensor %s: %w", s.Tensor.Name, err)
-	}
-	if err := l.kernels.Dequantize(s.Type, out, other); err != nil {
-		return fmt.Errorf("tensor %s: %w", s.Tensor.Name, err)
-	}
-	c.tally.lost, c.tally.exact = l.kernels.Compare(other, exact)
 	if notFinite(c.tally.exact) {
 		return fmt.Errorf("tensor %s: the merged values are not finite", s.Tensor.Name)
 	}
 	if notFinite(c.tally.lost) {
 		return fmt.Errorf("tensor %s: the merged values are too large for %s", s.Tensor.Name, s.Type)
 	}
-	c.out = out
 	return nil
+}
+
+// convertBlock converts n values from value at of the chunk on.
+func (l *pipeline) convertBlock(c *chunk, at, n int64) error {
+	s, k, exact, other := c.step, l.kernels, c.buf.exact[:n], c.buf.other[:n]
+	src := l.plan.base.Data(s.Tensor)[packed(s.Tensor.Type, c.first+at):packed(s.Tensor.Type, c.first+at+n)]
+	if err := k.Dequantize(s.Tensor.Type, src, exact); err != nil {
+		return err
+	}
+	var sums tally
+	if c.product != nil {
+		copy(other, exact)
+		if err := l.addProduct(c, c.first+at, exact); err != nil {
+			return err
+		}
+		sums.moved, sums.base = k.Compare(exact, other)
+	}
+	var err error
+	dst := c.out[packed(s.Type, at):packed(s.Type, at+n)]
+	sums.lost, sums.exact, err = k.Store(s.Type, exact, int(s.Tensor.RowLen()), dst, other)
+	c.tally.add(sums)
+	return err
+}
+
+// packed is the size of n values, a whole number of blocks, in bytes.
+func packed(t gguf.Type, n int64) int64 { return n / t.BlockSize() * t.TypeSize() }
+
+// addProduct adds the adapters to whole rows, of which the first begins at
+// value first of the tensor.
+func (l *pipeline) addProduct(c *chunk, first int64, w []float32) error {
+	rank, rowLen := int64(c.product.rank), c.step.Tensor.RowLen()
+	row := first / rowLen
+	b := c.product.b[row*rank : (row+int64(len(w))/rowLen)*rank]
+	return l.kernels.AddProduct(w, b, c.product.a, int(rank), int(rowLen))
 }
 
 func notFinite(x float64) bool { return x-x != 0 }
 
-// grow makes room for n values in F32 twice, and once in type t.
-func (b *buffers) grow(n int64, t gguf.Type) {
-	if int64(len(b.exact)) < n {
-		b.exact, b.other = make([]float32, n), make([]float32, n)
+// grow makes room for a block of values in F32 twice, and for a whole chunk in
+// type t.
+func (b *buffers) grow(block, whole int64, t gguf.Type) {
+	if int64(len(b.exact)) < block {
+		b.exact, b.other = make([]float32, block), make([]float32, block)
 	}
-	size := n / t.BlockSize() * t.TypeSize()
+	size := packed(t, whole)
 	if int64(cap(b.out)) < size {
 		b.out = make([]byte, size)
 	}
@@ -203,49 +216,4 @@ func (l *pipeline) writeChunk(w *gguf.Writer, c *chunk) error {
 	}
 	from, size := c.span()
 	return l.plan.base.ReleasePart(c.step.Tensor, from, size)
-}
-
-// product loads and joins what the adapters do to a step's tensor; nil when
-// they do nothing.
-func (p *Plan) product(s *Step) (*product, error) {
-	if !s.Adapted {
-		return nil, nil
-	}
-	var pairs []Pair
-	pr := &product{}
-	for _, a := range p.adapters {
-		for _, pair := range a.Pairs {
-			if pair.Base != s.Tensor.Name {
-				continue
-			}
-			pair, err := a.Load(pair)
-			if err != nil {
-				return nil, err
-			}
-			scale := float32(a.Factor * a.Scale(pair))
-			for i := range pair.B {
-				pair.B[i] *= scale
-			}
-			pairs = append(pairs, pair)
-			pr.a = append(pr.a, pair.A...)
-			pr.rank += pair.Rank
-		}
-	}
-	pr.b = sideBySide(pairs, pr.rank)
-	return pr, nil
-}
-
-// sideBySide joins the rows of all B's.
-func sideBySide(pairs []Pair, rank int) []float32 {
-	if len(pairs) == 1 {
-		return pairs[0].B
-	}
-	rows := int(pairs[0].NOut)
-	b := make([]float32, 0, rows*rank)
-	for i := range rows {
-		for _, p := range pairs {
-			b = append(b, p.B[i*p.Rank:(i+1)*p.Rank]...)
-		}
-	}
-	return b
 }
