@@ -23,10 +23,10 @@ func TestAdapterEqualsMergedWeights(t *testing.T) {
 
 	m := load(t, base)
 	adapter := loadAdapter(t, m, lora)
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	tokens := encode(t, m, "the function in there")
 	plain := allLogits(t, c, tokens)
-	want := allLogits(t, newContext(t, load(t, merged), llama.ContextOptions{}), tokens)
+	want := allLogits(t, newContext(t, load(t, merged), llama.ContextOptions{Threads: 1}), tokens)
 	if d := distance(t, plain, want); d < 0.1 {
 		t.Fatalf("the adapter changes logits by %g only; the test would prove nothing", d)
 	}
@@ -68,7 +68,7 @@ func TestTwoAdaptersAddUp(t *testing.T) {
 	llamatest.Adapter(t, lora, o, llamatest.AdapterOptions{Seed: 9})
 	m := load(t, base)
 	one, two := loadAdapter(t, m, lora), loadAdapter(t, m, lora)
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	tokens := encode(t, m, "the end")
 	apply(t, c, one, 1)
 	want := allLogits(t, c, tokens)
@@ -119,7 +119,7 @@ func TestSetAdaptersRefusesStrangers(t *testing.T) {
 	llamatest.Model(t, base, o)
 	llamatest.Adapter(t, lora, o, llamatest.AdapterOptions{})
 	m, other := load(t, base), load(t, base)
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	stranger := loadAdapter(t, other, lora)
 	if err := c.SetAdapters([]llama.AdapterScale{{Adapter: stranger, Scale: 1}}); err == nil {
 		t.Error("an adapter of another model was applied")

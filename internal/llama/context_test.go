@@ -14,7 +14,7 @@ import (
 
 func TestLogitsDependOnThePastOnly(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	a := allLogits(t, c, encode(t, m, "the function"))
 	b := allLogits(t, c, encode(t, m, "the fuzz"))
 	if d := distance(t, a[:1], b[:1]); d != 0 {
@@ -28,8 +28,8 @@ func TestLogitsDependOnThePastOnly(t *testing.T) {
 func TestSequencesInOneBatchAreIndependent(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
 	texts := []string{"the function", "a", "in there", "re"}
-	single := newContext(t, m, llama.ContextOptions{})
-	c := newContext(t, m, llama.ContextOptions{Sequences: len(texts)})
+	single := newContext(t, m, llama.ContextOptions{Threads: 1})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1, Sequences: len(texts)})
 	var batch llama.Batch
 	var want [][]float32
 	for seq, text := range texts {
@@ -53,7 +53,7 @@ func TestSequencesInOneBatchAreIndependent(t *testing.T) {
 
 func TestLogitsOnlyWhereAsked(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	tokens := encode(t, m, "abcdef")
 	all := allLogits(t, c, tokens)
 	c.ClearMemory()
@@ -83,7 +83,7 @@ func TestLogitsOnlyWhereAsked(t *testing.T) {
 
 func TestDecodeRefusesBadBatches(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{Ctx: 32, Batch: 8, Sequences: 2})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1, Ctx: 32, Batch: 8, Sequences: 2})
 	one := func(token, pos, seq int32) llama.Batch {
 		var b llama.Batch
 		b.Add(token, pos, seq, true)
@@ -106,7 +106,7 @@ func TestDecodeRefusesBadBatches(t *testing.T) {
 
 func TestFullContext(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{Ctx: 256, Batch: 256})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1, Ctx: 256, Batch: 256})
 	room := c.Options().Ctx
 	var b llama.Batch
 	b.AddPrompt(make([]int32, room), 0, 0)
@@ -127,7 +127,7 @@ func TestFullContext(t *testing.T) {
 
 func TestForgetRewindsASequence(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	tokens := encode(t, m, "abcd")
 	want := allLogits(t, c, tokens)
 	if !c.Forget(0, 2) {
@@ -146,7 +146,7 @@ func TestForgetRewindsASequence(t *testing.T) {
 func TestCacheTypesAndFlashAttention(t *testing.T) {
 	m := tiny(t, llamatest.Options{Embd: 128})
 	tokens := encode(t, m, "the function in there")
-	want := allLogits(t, newContext(t, m, llama.ContextOptions{}), tokens)
+	want := allLogits(t, newContext(t, m, llama.ContextOptions{Threads: 1}), tokens)
 	for name, c := range map[string]struct {
 		o     llama.ContextOptions
 		bound float64
@@ -174,7 +174,7 @@ func TestCacheTypesAndFlashAttention(t *testing.T) {
 
 func TestGenerate(t *testing.T) {
 	m := tiny(t, llamatest.Options{Seed: 3})
-	c := newContext(t, m, llama.ContextOptions{Ctx: 256, Batch: 4})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1, Ctx: 256, Batch: 4})
 	greedy := sampler(t, llama.SamplerOptions{})
 	prompt := encode(t, m, "the function")
 	var seen []int32
@@ -196,7 +196,7 @@ func TestGenerate(t *testing.T) {
 // argmaxes extends tokens greedily, computing everything anew at each step.
 func argmaxes(t *testing.T, m *llama.Model, tokens []int32, n int) []int32 {
 	t.Helper()
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	all := slices.Clone(tokens)
 	for range n {
 		rows := allLogits(t, c, all)
@@ -208,7 +208,7 @@ func argmaxes(t *testing.T, m *llama.Model, tokens []int32, n int) []int32 {
 
 func TestGenerateStops(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{Ctx: 256})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1, Ctx: 256})
 	draw := sampler(t, llama.SamplerOptions{Temp: 50, Seed: 1})
 	prompt := encode(t, m, strings.Repeat("z", 240))
 	g, err := c.Generate(context.Background(), prompt, draw, 0, nil)
@@ -244,7 +244,7 @@ func sampler(t *testing.T, o llama.SamplerOptions) *llama.Sampler {
 
 func TestSamplerIsSeededAndFollowsTheDistribution(t *testing.T) {
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	rows := allLogits(t, c, encode(t, m, "the"))
 	last := len(rows) - 1
 	draw := func(o llama.SamplerOptions, n int) []int32 {
@@ -311,7 +311,7 @@ func TestSamplerRefusesBadOptions(t *testing.T) {
 		}
 	}
 	m := tiny(t, llamatest.Options{})
-	c := newContext(t, m, llama.ContextOptions{})
+	c := newContext(t, m, llama.ContextOptions{Threads: 1})
 	if _, err := sampler(t, llama.SamplerOptions{}).Sample(c, 0); err == nil {
 		t.Error("sampled before any decode")
 	}

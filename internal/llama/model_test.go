@@ -116,7 +116,7 @@ func TestCloseIsOrderedAndIdempotent(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := m.NewContext(llama.ContextOptions{})
+	c, err := m.NewContext(llama.ContextOptions{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestCloseIsOrderedAndIdempotent(t *testing.T) {
 	for range 2 {
 		closed(t, m)
 	}
-	if _, err := m.NewContext(llama.ContextOptions{Ctx: 8}); !errors.Is(err, llama.ErrClosed) {
+	if _, err := m.NewContext(llama.ContextOptions{Threads: 1, Ctx: 8}); !errors.Is(err, llama.ErrClosed) {
 		t.Errorf("context of a closed model: %v", err)
 	}
 	if _, err := m.Vocab().Encode("x", false); !errors.Is(err, llama.ErrClosed) {
@@ -167,7 +167,7 @@ func TestVocabularyOnly(t *testing.T) {
 	if m.ChatTemplate() != llamatest.ChatML || m.Arch() != "llama" {
 		t.Errorf("metadata: template %q, architecture %q", m.ChatTemplate(), m.Arch())
 	}
-	if _, err := m.NewContext(llama.ContextOptions{Ctx: 8}); err == nil || !strings.Contains(err.Error(), "vocabulary only") {
+	if _, err := m.NewContext(llama.ContextOptions{Threads: 1, Ctx: 8}); err == nil || !strings.Contains(err.Error(), "vocabulary only") {
 		t.Errorf("context: %v", err)
 	}
 	if _, err := m.LoadAdapter(path); err == nil || !strings.Contains(err.Error(), "vocabulary only") {

@@ -16,7 +16,7 @@ func TestQuantize(t *testing.T) {
 	llamatest.Model(t, in, llamatest.Options{Embd: 256, Seed: 2, ChatTemplate: llamatest.ChatML})
 	base := load(t, in)
 	tokens := encode(t, base, "the function")
-	want := allLogits(t, newContext(t, base, llama.ContextOptions{}), tokens)
+	want := allLogits(t, newContext(t, base, llama.ContextOptions{Threads: 1}), tokens)
 	for name, c := range map[string]struct {
 		bits  float64 // most bits a weight
 		bound float64 // largest change of a logit
@@ -29,7 +29,7 @@ func TestQuantize(t *testing.T) {
 		if bits := 8 * float64(m.Size()) / float64(m.Params()); bits > c.bits {
 			t.Errorf("%s: %.2f bits a weight, want at most %.2f", name, bits, c.bits)
 		}
-		d := distance(t, allLogits(t, newContext(t, m, llama.ContextOptions{}), tokens), want)
+		d := distance(t, allLogits(t, newContext(t, m, llama.ContextOptions{Threads: 1}), tokens), want)
 		if d == 0 || d > c.bound {
 			t.Errorf("%s: logits changed by %g, want above 0 and at most %g", name, d, c.bound)
 		}
