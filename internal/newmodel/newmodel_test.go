@@ -78,7 +78,7 @@ func TestInitialDeviations(t *testing.T) {
 	}
 	defer f.Close()
 	for name, want := range map[string]float64{
-		"token_embd.weight": 0.05, "blk.0.attn_q.weight": 0.05, "output.weight": 0.05,
+		"token_embd.weight": 0.05, "blk.0.attn_q.weight": 0.1, "blk.0.attn_v.weight": 0.05, "output.weight": 0.05,
 		"blk.0.attn_output.weight": 0.025, "blk.1.ffn_down.weight": 0.025, "blk.0.attn_norm.weight": 1,
 	} {
 		info, ok := f.Tensor(name)

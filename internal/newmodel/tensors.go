@@ -20,18 +20,20 @@ type weight struct {
 // those that write to the residual stream (attn_output, ffn_down) are divided by
 // sqrt(2 layers), so that its variance does not grow with depth (GPT-2).
 type Init struct {
-	Seed uint64
-	Std  float64 // of all matrices but the embedding
-	Embd float64 // of the token embedding
+	Seed      uint64
+	Std       float64 // of all matrices but those below
+	Attention float64 // of attn_q and attn_k
+	Embd      float64 // of the token embedding
 }
 
-// DefaultInit suits narrow models: for a width of 256, 0.05 is close to
-// 1/sqrt(width), where 0.02 would leave attention flat for hundreds of steps.
-func DefaultInit() Init { return Init{Seed: 1, Std: 0.05, Embd: 0.05} }
+// DefaultInit suits narrow models. For a width of 256, 0.05 is close to
+// 1/sqrt(width); queries and keys begin wider still, since near-uniform attention
+// takes hundreds of steps to learn to look anywhere.
+func DefaultInit() Init { return Init{Seed: 1, Std: 0.05, Attention: 0.1, Embd: 0.05} }
 
 // Check refuses deviations that no training would survive.
 func (i Init) Check() error {
-	for name, std := range map[string]float64{"init-std": i.Std, "init-embd-std": i.Embd} {
+	for name, std := range map[string]float64{"init-std": i.Std, "init-attention-std": i.Attention, "init-embd-std": i.Embd} {
 		if !(std > 0) || std > 10 {
 			return fmt.Errorf("%s=%g is out of range 0 to 10", name, std)
 		}
@@ -49,8 +51,8 @@ func weights(s Shape, vocab int, init Init) []weight {
 		name := func(part string) string { return fmt.Sprintf("blk.%d.%s.weight", b, part) }
 		list = append(list,
 			norm(name("attn_norm"), embd),
-			matrix(name("attn_q"), embd, embd, init.Std),
-			matrix(name("attn_k"), embd, kv, init.Std),
+			matrix(name("attn_q"), embd, embd, init.Attention),
+			matrix(name("attn_k"), embd, kv, init.Attention),
 			matrix(name("attn_v"), embd, kv, init.Std),
 			matrix(name("attn_output"), embd, embd, residual),
 			norm(name("ffn_norm"), embd),

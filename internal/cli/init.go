@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/qlora/qlora/internal/bpe"
+	"github.com/qlora/qlora/internal/newmodel"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+const initLong = `Init writes a GGUF model of the llama architecture that has learned nothing
+yet: a byte-level BPE vocabulary trained on the text you give, fill-in-the-middle
+and chat tokens, a ChatML template, and F32 weights drawn at random. Train it
+with "qlora train --method full".
+
+Text is a file, or a folder that is read whole: hidden entries and files that
+are not UTF-8 text are left out. The same text, shape and seed give the same
+bytes.
+
+--shape changes the default (embd=256,ffn=768,layers=6,heads=4,kv-heads=2,
+context=1024,rope=10000,eps=1e-5,tied=false) item by item. Widths that are
+multiples of 256 let every matrix be stored as a K-quant.`
+
+type initOptions struct {
+	text    []string
+	vocab   int
+	shape   string
+	init    newmodel.Init
+	name    string
+	license string
+	out     string
+}
+
+// initSummary is the closing line of --json.
+type initSummary struct {
+	Model      string `json:"model"`
+	Parameters int64  `json:"parameters"`
+	VocabSize  int    `json:"vocab_size"`
+	TextFiles  int    `json:"text_files"`
+	TextBytes  int64  `json:"text_bytes"`
+	Skipped    int    `json:"skipped"`
+}
+
+func newInitCmd(s *ui.Streams) *cobra.Command {
+	o := initOptions{init: newmodel.DefaultInit()}
+	cmd := &cobra.Command{
+		Use:   "init --vocab-from-text PATH -o FILE",
+		Short: "make a new model with a vocabulary of its own",
+		Long:  initLong + exitStatus(ui.ExitInvalid, ui.ExitInterrupted),
+		Example: `  qlora init --vocab-from-text docs -o init.gguf
+  qlora init --vocab-from-text src --vocab-size 4096 --shape layers=8,tied=true -o init.gguf`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(o.text) == 0 {
+				return asUsage(cmd, fmt.Errorf("init needs --vocab-from-text, the text to train the vocabulary on"))
+			}
+			if err := needFlags(cmd, "out", o.out); err != nil {
+				return err
+			}
+			return o.run(cmd.Context(), s)
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func (o *initOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringArrayVar(&o.text, "vocab-from-text", nil, "file or folder to train the vocabulary on (repeatable)")
+	flags.IntVar(&o.vocab, "vocab-size", 4096, "tokens in the vocabulary, 256 bytes and special tokens included")
+	flags.StringVar(&o.shape, "shape", "", "changes to the default shape, for example layers=8,tied=true")
+	flags.Uint64Var(&o.init.Seed, "seed", o.init.Seed, "seed of the weights")
+	flags.Float64Var(&o.init.Std, "init-std", o.init.Std, "standard deviation of the weights")
+	flags.Float64Var(&o.init.Attention, "init-attention-std", o.init.Attention, "standard deviation of attn_q and attn_k")
+	flags.Float64Var(&o.init.Embd, "init-embd-std", o.init.Embd, "standard deviation of the token embedding")
+	flags.StringVar(&o.name, "name", "new", "name of the model, in its metadata")
+	flags.StringVar(&o.license, "license", "", "licence of the model, in its metadata (SPDX)")
+	flags.StringVarP(&o.out, "out", "o", "", "file to write")
+}
+
+func (o *initOptions) run(ctx context.Context, s *ui.Streams) error {
+	shape, err := newmodel.ParseShape(o.shape)
+	if err != nil {
+		return ui.Fail(ui.ExitUsage, err, "run 'qlora init --help' for the shape items")
+	}
+	if err := o.init.Check(); err != nil {
+		return ui.Fail(ui.ExitUsage, err)
+	}
+	trainer, count, err := o.read(ctx)
+	if err != nil {
+		return err
+	}
+	vocab, err := trainer.Train(o.vocab, newmodel.Specials())
+	if err != nil {
+		return ui.Fail(ui.ExitInvalid, err, "give more text, or a smaller --vocab-size")
+	}
+	parameters, err := newmodel.Write(o.out, newmodel.Config{
+		Shape: shape, Init: o.init, Vocab: vocab, Name: o.name, License: o.license,
+	})
+	if err != nil {
+		return err
+	}
+	return o.report(s, initSummary{o.out, parameters, vocab.Size(), count.Files, trainer.Bytes(), count.Skipped})
+}
+
+// read counts the words of all the text.
+func (o *initOptions) read(ctx context.Context) (*bpe.Trainer, newmodel.Source, error) {
+	trainer, count := bpe.NewTrainer(), newmodel.Source{}
+	for _, path := range o.text {
+		if err := ctx.Err(); err != nil {
+			return nil, count, err
+		}
+		if err := newmodel.AddText(trainer, path, &count); err != nil {
+			return nil, count, ui.Fail(ui.ExitInvalid, err)
+		}
+	}
+	return trainer, count, nil
+}
+
+func (o *initOptions) report(s *ui.Streams, sum initSummary) error {
+	if !s.JSON {
+		s.Printf("%s: %s parameters, %d tokens learned from %d files, %s\n",
+			sum.Model, humanize.Comma(sum.Parameters), sum.VocabSize, sum.TextFiles, humanize.IBytes(uint64(sum.TextBytes)))
+	}
+	return s.Event("summary", sum)
+}
