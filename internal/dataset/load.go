@@ -171,26 +171,20 @@ func ofTheModel(err error) bool {
 	return false
 }
 
-// collect takes the outcome of a line into the set. The first record of a file
-// decides its kind.
+// collect takes the outcome of a line into the set. A file may hold several
+// kinds of records: "prep split" merges chats and code into one train.jsonl.
 func (l *loader) collect(j *job, source int, report *FileReport) error {
 	if l.o.Progress != nil {
 		l.o.Progress(j.size)
 	}
-	if j.kind != "" && report.Kind == "" {
-		report.Kind = j.kind
-	}
-	err := j.err
-	if err == nil && j.kind != report.Kind {
-		err = &LineError{fmt.Errorf("a %s record in a file of %s records: keep kinds in files of their own", j.kind, report.Kind)}
-	}
-	if err != nil {
+	if err := j.err; err != nil {
 		if _, ok := errors.AsType[*LineError](err); ok && l.o.SkipInvalid {
 			l.report.skip(report, j.line, err)
 			return nil
 		}
 		return fmt.Errorf("%s:%d: %w", report.Path, j.line, err)
 	}
+	report.note(j.kind)
 	l.report.count(report, j.out)
 	for _, s := range j.out.samples {
 		l.add(Sample{Tokens: s.tokens, Train: s.train, File: report.Path, Line: j.line, Source: source}, report)
@@ -219,7 +213,7 @@ func (l *loader) finish() (*Set, *Report, error) {
 		r.Tokens += f.Tokens
 		r.Trained += f.Trained
 	}
-	if l.o.Template != nil && slices.ContainsFunc(r.Files, func(f FileReport) bool { return f.Kind.isChat() }) {
+	if l.o.Template != nil && slices.ContainsFunc(r.Files, FileReport.hasChats) {
 		r.Template = l.o.Template.Source
 		r.Dated = l.o.Template.UsesDate()
 	}

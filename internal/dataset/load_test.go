@@ -94,7 +94,6 @@ func TestLoadRefusesBadData(t *testing.T) {
 		"no object":         {[]string{`[1]`}, "x.jsonl:1: not a JSON object"},
 		"not UTF-8":         {[]string{"{\"text\":\"\xff\"}"}, "x.jsonl:1: not valid UTF-8"},
 		"unknown kind":      {[]string{`{"question":"a"}`}, "x.jsonl:1: no known kind of record: keys are question"},
-		"two kinds":         {[]string{`{"text":"a"}`, "", `{"prompt":"a","completion":"b"}`}, "x.jsonl:3: a prompt/completion record in a file of text records"},
 		"wrong type":        {[]string{`{"text":1}`}, "x.jsonl:1: text is not a string"},
 		"empty text":        {[]string{`{"text":""}`}, "x.jsonl:1: text is empty"},
 		"no role":           {[]string{`{"messages":[{"content":"a"}]}`}, "x.jsonl:1: message 1: has no role"},
@@ -122,7 +121,7 @@ func TestLoadRefusesBadData(t *testing.T) {
 }
 
 func TestLoadSkipsInvalid(t *testing.T) {
-	src := write(t, "x.jsonl", `{"text":`, `{"text":"a"}`, `{"prompt":"a","completion":"b"}`, `{"text":"b"}`, `nope`)
+	src := write(t, "x.jsonl", `{"text":`, `{"text":"a"}`, `{"prompt":"a","completion":1}`, `{"text":"b"}`, `nope`)
 	set, report, err := load(t, LoadOptions{Sources: []Source{src}, SkipInvalid: true})
 	if err != nil {
 		t.Fatal(err)

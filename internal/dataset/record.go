@@ -9,7 +9,7 @@ import (
 	"github.com/qlora/qlora/internal/dataset/jinja"
 )
 
-// Kind is the shape of the records of a file.
+// Kind is the shape of a record, and of a file all of whose records have it.
 type Kind string
 
 // The kinds of records, in the order in which they are looked for: a record
@@ -21,6 +21,10 @@ const (
 	KindCompletion Kind = "prompt/completion" // prompt, completion
 	KindAlpaca     Kind = "alpaca"            // instruction, input, output
 	KindText       Kind = "text"              // text
+
+	// KindMixed is a file whose records are of several kinds, each told apart
+	// by its keys. No record is of this kind.
+	KindMixed Kind = "mixed"
 )
 
 // kindKeys are the keys that a record of each kind must have.

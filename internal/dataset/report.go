@@ -3,6 +3,8 @@ package dataset
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -36,14 +38,49 @@ type Report struct {
 
 // FileReport is the part of one source in a Report.
 type FileReport struct {
-	Path    string  `json:"path"`
-	Weight  float64 `json:"weight"`
-	Kind    Kind    `json:"kind"`
-	Records int     `json:"records"`
-	Samples int     `json:"samples"`
-	Tokens  int64   `json:"tokens"`
-	Trained int64   `json:"trained_tokens"`
-	Skipped int     `json:"skipped_lines"`
+	Path    string       `json:"path"`
+	Weight  float64      `json:"weight"`
+	Kind    Kind         `json:"kind"`  // of all records, or KindMixed
+	Kinds   map[Kind]int `json:"kinds"` // records of each kind
+	Records int          `json:"records"`
+	Samples int          `json:"samples"`
+	Tokens  int64        `json:"tokens"`
+	Trained int64        `json:"trained_tokens"`
+	Skipped int          `json:"skipped_lines"`
+}
+
+// note counts a record of kind k.
+func (f *FileReport) note(k Kind) {
+	if f.Kinds == nil {
+		f.Kinds = map[Kind]int{}
+	}
+	f.Kinds[k]++
+	f.Kind = k
+	if len(f.Kinds) > 1 {
+		f.Kind = KindMixed
+	}
+}
+
+// hasChats reports records that need a chat template.
+func (f FileReport) hasChats() bool {
+	for k := range f.Kinds {
+		if k.isChat() {
+			return true
+		}
+	}
+	return false
+}
+
+// kinds is "messages", or "mixed (fim 300, messages 12)".
+func (f FileReport) kinds() string {
+	if f.Kind != KindMixed {
+		return string(f.Kind)
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(f.Kinds)) {
+		parts = append(parts, fmt.Sprintf("%s %s", k, number(f.Kinds[k])))
+	}
+	return fmt.Sprintf("%s (%s)", f.Kind, strings.Join(parts, ", "))
 }
 
 // OverLengthReport says what became of records longer than Limit tokens.
@@ -105,7 +142,7 @@ func (r *Report) count(file *FileReport, out outcome) {
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Files {
-		fmt.Fprintf(&b, "data: %s: %s, %s samples, %s tokens", f.Path, f.Kind, number(f.Samples), number(f.Tokens))
+		fmt.Fprintf(&b, "data: %s: %s, %s samples, %s tokens", f.Path, f.kinds(), number(f.Samples), number(f.Tokens))
 		if f.Weight != 1 {
 			fmt.Fprintf(&b, ", weight %g", f.Weight)
 		}
