@@ -137,23 +137,9 @@ func TestTenStepsMatchAdamW(t *testing.T) {
 // Rope scaling by metadata (linear, YaRN) and by the rope_freqs tensor (llama3).
 func TestRopeScalingMatchesTransformers(t *testing.T) {
 	g, plain := openGolden(t, "rope"), openGolden(t, "llama")
-	variants := map[string]struct {
-		kvs   []gguf.KV
-		extra map[string][]float32
-	}{
-		"linear": {kvs: []gguf.KV{
-			{Key: "llama.rope.scaling.type", Value: "linear"},
-			{Key: "llama.rope.scaling.factor", Value: float32(g.float("linear_factor"))}}},
-		"yarn": {kvs: []gguf.KV{
-			{Key: "llama.rope.scaling.type", Value: "yarn"},
-			{Key: "llama.rope.scaling.factor", Value: float32(g.float("yarn_factor"))},
-			{Key: "llama.rope.scaling.original_context_length", Value: uint32(g.int("yarn_original_context"))}}},
-		"llama3": {extra: map[string][]float32{"rope_freqs.weight": g.tensor("rope_freqs.weight")}},
-	}
-	for name, v := range variants {
+	for name, f := range ropeVariants(t) {
 		t.Run(name, func(t *testing.T) {
 			b := plain.batch(0)
-			f := copyModel(t, openModel(t, "llama"), v.kvs, v.extra)
 			e := newEngine(t, f, plain.options(Options{Rows: b.Rows, Length: b.Length})) // B is zero: the base model
 			logits, err := e.Logits(b)
 			if err != nil {
@@ -161,6 +147,22 @@ func TestRopeScalingMatchesTransformers(t *testing.T) {
 			}
 			wantClose(t, "logits", logits, g.tensor(name+".logits"), 1e-5)
 		})
+	}
+}
+
+// ropeVariants are copies of the tiny llama with another rope.
+func ropeVariants(t *testing.T) map[string]*gguf.File {
+	t.Helper()
+	g, base := openGolden(t, "rope"), openModel(t, "llama")
+	return map[string]*gguf.File{
+		"linear": copyModel(t, base, []gguf.KV{
+			{Key: "llama.rope.scaling.type", Value: "linear"},
+			{Key: "llama.rope.scaling.factor", Value: float32(g.float("linear_factor"))}}, nil),
+		"yarn": copyModel(t, base, []gguf.KV{
+			{Key: "llama.rope.scaling.type", Value: "yarn"},
+			{Key: "llama.rope.scaling.factor", Value: float32(g.float("yarn_factor"))},
+			{Key: "llama.rope.scaling.original_context_length", Value: uint32(g.int("yarn_original_context"))}}, nil),
+		"llama3": copyModel(t, base, nil, map[string][]float32{"rope_freqs.weight": g.tensor("rope_freqs.weight")}),
 	}
 }
 
