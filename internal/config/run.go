@@ -31,6 +31,7 @@ type Run struct {
 	Loss         string   `yaml:"loss"`
 	OverLength   string   `yaml:"over-length"`
 	ChatTemplate string   `yaml:"chat-template"`
+	TemplateDate string   `yaml:"template-date"` // YYYY-MM-DD, what templates that print the date print
 	SkipInvalid  bool     `yaml:"skip-invalid"`
 
 	Method    string  `yaml:"method"`
@@ -114,6 +115,15 @@ func ResolveRun(path string, getenv func(key string) (string, bool), flags []Set
 		}
 	}
 	return r, nil
+}
+
+// EpochLimit is the number of epochs after which the run ends, 0 for none: one
+// unless the settings say otherwise or count steps.
+func (r Run) EpochLimit() int {
+	if r.Epochs == 0 && r.MaxSteps == 0 {
+		return 1
+	}
+	return r.Epochs
 }
 
 // OSEnv is the getenv of this process.

@@ -1,0 +1,174 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// trainOptions is one call of train: settings given as flags, and what is not
+// a setting of the run itself.
+type trainOptions struct {
+	settings []config.Setting
+	config   string
+	resume   string
+	force    bool
+	dryRun   bool
+}
+
+func (o *trainOptions) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.config, "config", "", "YAML `file` of settings; flags win over it")
+	addSettingFlags(flags, &o.settings)
+	flags.StringVar(&o.resume, "resume", "", "continue from a `checkpoint`: last, best or a path")
+	flags.BoolVar(&o.force, "force", false, "put an existing run of that name aside and start anew")
+	flags.BoolVar(&o.dryRun, "dry-run", false, "report on the data and the plan, and stop before training")
+}
+
+const trainLong = `Train fine-tunes a GGUF model on JSONL data. By default it trains low-rank
+adapters over the model as it is, quantised or not, and writes them to
+outputs/NAME/adapter.gguf, which llama.cpp loads and 'qlora merge' merges.
+
+Settings come from the defaults, the file given with --config, environment
+variables such as QLORA_LEARNING_RATE, and flags, the later ones winning. The
+resolved settings are written to outputs/NAME/config.yaml.
+
+Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
+(Ctrl-C), train finishes its step, saves and exits with 130; --resume last goes
+on from there, to the same result as a run that was never stopped.`
+
+func newTrainCmd(s *ui.Streams) *cobra.Command {
+	var o trainOptions
+	cmd := &cobra.Command{
+		Use:   "train -m model.gguf -d data.jsonl [flags]",
+		Short: "fine-tune a GGUF model on JSONL data",
+		Long:  trainLong + exitStatus(),
+		Example: `  # adapters for a chat model, evaluated as it goes
+  qlora train -m base.gguf -d data/train.jsonl --eval-data data/eval.jsonl --name mine
+
+  # what would be trained, without training
+  qlora train -m base.gguf -d data/train.jsonl --dry-run
+
+  # two data sets, a third of the second
+  qlora train -m base.gguf -d chats.jsonl -d code.jsonl:0.33 --max-steps 500 -lr 1e-4
+
+  # go on after an interruption
+  qlora train --resume last --name mine`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := runTrain(cmd.Context(), o, s)
+			return err
+		},
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+// runTrain is the command. The summary is nil unless training came to its end.
+func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary, error) {
+	r, err := o.resolve(time.Now())
+	if err != nil {
+		return nil, ui.Fail(ui.ExitUsage, err, "see 'qlora train --help' for the settings")
+	}
+	if r.NGPULayers != 0 {
+		s.Warnf("this build has no CUDA: --n-gpu-layers %d is ignored and training runs on the CPU", r.NGPULayers)
+	}
+	if !o.dryRun {
+		release, err := foldersOf(r).claim(o.resume != "", o.force, s)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	job, err := openJob(ctx, r, s)
+	if err != nil {
+		return nil, err
+	}
+	defer job.Close()
+	if err := job.describe(); err != nil || o.dryRun {
+		return nil, errors.Join(err, job.skipped())
+	}
+	summary, err := job.train(ctx, o)
+	if err != nil {
+		return nil, explainTraining(err, r.Name)
+	}
+	return summary, job.skipped()
+}
+
+// resolve lays the sources of the settings over each other and checks them.
+func (o trainOptions) resolve(now time.Time) (config.Run, error) {
+	file := o.config
+	if file == "" && o.resume != "" {
+		file = o.ownConfig()
+	}
+	r, err := config.ResolveRun(file, config.OSEnv, o.settings)
+	if err != nil {
+		return r, err
+	}
+	o.nameRun(&r, now)
+	if r.TemplateDate == "" {
+		r.TemplateDate = now.Format(time.DateOnly)
+	}
+	if err := r.Check(); err != nil {
+		return r, err
+	}
+	if err := errors.Join(checkData(r), loopOptions(r).Check()); err != nil {
+		return r, err
+	}
+	if r.Method == "qlora" {
+		return r, loraConfig(r).Check()
+	}
+	return r, nil
+}
+
+// ownConfig is the file of resolved settings of the run to be resumed, empty
+// when there is none.
+func (o trainOptions) ownConfig() string {
+	flags, err := config.ResolveRun("", config.OSEnv, o.settings)
+	if err != nil {
+		return "" // said again, and reported, when all sources are resolved
+	}
+	o.nameRun(&flags, time.Time{})
+	path := filepath.Join(flags.Output, configFile)
+	if !exists(path) {
+		return ""
+	}
+	return path
+}
+
+// nameRun fills in the name and the folder of a run from each other, from the
+// checkpoint to be resumed, or from the model and the time.
+func (o trainOptions) nameRun(r *config.Run, now time.Time) {
+	if r.Output == "" && o.resume != "" && o.resume != "last" && o.resume != "best" {
+		r.Output = filepath.Dir(filepath.Clean(o.resume))
+	}
+	if r.Name == "" && r.Output != "" {
+		r.Name = filepath.Base(r.Output)
+	}
+	if r.Name == "" {
+		model := strings.TrimSuffix(filepath.Base(r.Model), ".gguf")
+		r.Name = fmt.Sprintf("%s-%s", cleanName(model), now.Format("20060102-150405"))
+	}
+	if r.Output == "" {
+		r.Output = filepath.Join("outputs", r.Name)
+	}
+}
+
+// cleanName replaces what a run's name may not hold.
+func cleanName(text string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._-", c) {
+			return c
+		}
+		return '-'
+	}, strings.TrimLeft(text, ".-"))
+}

@@ -1,0 +1,287 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/qlora/qlora/internal/checkpoint"
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/lora"
+	"github.com/qlora/qlora/internal/train"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// trainJob is a run with its files open, ready to be described and trained.
+type trainJob struct {
+	r       config.Run
+	s       *ui.Streams
+	folders runFolders
+	base    *gguf.File
+	data    *trainData
+	length  int // tokens of a row
+	engine  *engine.Engine
+}
+
+// openJob reads the model and the data and builds the engine.
+func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, err error) {
+	j := &trainJob{r: r, s: s, folders: foldersOf(r)}
+	defer func() {
+		if err != nil {
+			j.Close()
+		}
+	}()
+	if j.base, err = gguf.Open(r.Model); err != nil {
+		return nil, invalidInput(err, "look at the file with 'qlora inspect "+r.Model+"'")
+	}
+	if r.Method == engine.MethodQLoRA {
+		if _, err := lora.Targets(loraConfig(r), j.base); err != nil {
+			return nil, ui.Fail(ui.ExitUsage, err, "choose what to adapt with --target all, attn, mlp or a list")
+		}
+	}
+	context := contextLength(j.base, r, s)
+	if j.data, err = loadTrainData(ctx, r, j.base, context, s); err != nil {
+		return nil, err
+	}
+	j.length = rowLength(r, j.data, context)
+	if j.engine, err = engine.New(j.base, engineOptions(r, j.length)); err != nil {
+		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err))
+	}
+	return j, nil
+}
+
+// Close frees the engine and the model's mapping. It may be called twice.
+func (j *trainJob) Close() error {
+	var errs []error
+	if j.engine != nil {
+		errs = append(errs, j.engine.Close())
+	}
+	if j.data != nil {
+		errs = append(errs, j.data.Close())
+	}
+	if j.base != nil {
+		errs = append(errs, j.base.Close())
+	}
+	j.engine, j.data, j.base = nil, nil, nil
+	return errors.Join(errs...)
+}
+
+// contextLength is the number of tokens a sample may have: what was asked for,
+// at most what the model was made for.
+func contextLength(base *gguf.File, r config.Run, s *ui.Streams) int {
+	arch, _ := base.String("general.architecture")
+	limit, ok := base.Uint(arch + ".context_length")
+	if !ok || limit == 0 || uint64(r.CtxSize) <= limit {
+		return r.CtxSize
+	}
+	if r.CtxSize != config.DefaultRun().CtxSize {
+		s.Warnf("the model was made for %d tokens: --ctx-size %d is lowered to that", limit, r.CtxSize)
+	}
+	return int(limit)
+}
+
+// rowAlign is what row lengths are rounded up to when rows are padded.
+const rowAlign = 32
+
+// rowLength is the tokens of a row: the context when samples are packed, the
+// longest sample when each has a row of its own.
+func rowLength(r config.Run, d *trainData, context int) int {
+	if r.Pack {
+		return context
+	}
+	longest := (d.longest() + rowAlign - 1) / rowAlign * rowAlign
+	return min(context, longest)
+}
+
+// describe prints what would be trained on what, before the first step.
+func (j *trainJob) describe() error {
+	if err := j.data.describe(j.s); err != nil {
+		return err
+	}
+	r, p := j.r, j.engine.Plan()
+	rows := r.MicroBatchSize * r.GradAccum
+	plan := trainPlan{Run: r.Name, Method: r.Method, TrainedValues: p.Trained / 16, RowTokens: j.length,
+		TokensPerStep: rows * j.length, Recompute: p.Recompute, WeightBytes: p.Weights, TrainedBytes: p.Trained,
+		ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total()}
+	size := func(n int64) string { return humanize.IBytes(uint64(n)) }
+	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
+	j.s.Printf("tokens per step: %s = %d micro-batches x %d rows x %d tokens\n",
+		humanize.Comma(int64(plan.TokensPerStep)), r.GradAccum, r.MicroBatchSize, j.length)
+	j.s.Printf("memory by arithmetic: %s = weights %s + trained %s + activations %s (recompute %s) + workspace %s\n",
+		size(p.Total()), size(p.Weights), size(p.Trained), size(p.Kept), p.Recompute, size(p.Workspace))
+	return j.s.Event("plan", plan)
+}
+
+// trainPlan is the message "plan".
+type trainPlan struct {
+	Run             string `json:"run"`
+	Method          string `json:"method"`
+	TrainedValues   int64  `json:"trained_values"`
+	RowTokens       int    `json:"row_tokens"`
+	TokensPerStep   int    `json:"tokens_per_step"`
+	Recompute       string `json:"recompute"`
+	WeightBytes     int64  `json:"weight_bytes"`
+	TrainedBytes    int64  `json:"trained_bytes"`
+	ActivationBytes int64  `json:"activation_bytes"`
+	WorkspaceBytes  int64  `json:"workspace_bytes"`
+	TotalBytes      int64  `json:"total_bytes"`
+}
+
+// skipped is the error of a run that left records out, exit code 3, or nil.
+func (j *trainJob) skipped() error {
+	if j.data.skippedRecords() == 0 {
+		return nil
+	}
+	return ui.Fail(ui.ExitSkipped, fmt.Errorf("%d records could not be read and were skipped", j.data.skippedRecords()))
+}
+
+// train runs the loop and writes the result.
+func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, error) {
+	store := checkpoint.NewStore(j.r.Output, func(text string) { j.s.Warnf("%s", text) })
+	var from *checkpoint.Checkpoint
+	step := 0
+	if o.resume != "" {
+		var err error
+		if from, err = store.Open(o.resume); err != nil {
+			return nil, err
+		}
+		step = from.Progress.Step
+		j.s.Infof("continuing from %s\n", from.Path)
+	}
+	if err := j.writeSettings(from != nil); err != nil {
+		return nil, err
+	}
+	rep, err := newReporter(j.folders, step, from != nil, j.s)
+	if err != nil {
+		return nil, err
+	}
+	summary, err := j.runLoop(ctx, store, from, rep)
+	if closeErr := rep.Close(err); err == nil {
+		err = closeErr
+	}
+	return summary, err
+}
+
+// writeSettings leaves the resolved settings beside the result and in the
+// run's folder. A resumed run no longer has a result.
+func (j *trainJob) writeSettings(resumed bool) error {
+	if err := checkSpace(j.r.Output, j.engine.Plan().Trained*5/4, "one checkpoint and the result"); err != nil {
+		return err
+	}
+	if resumed {
+		if err := os.Remove(filepath.Join(j.r.Output, summaryFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("withdraw the earlier summary: %w", err)
+		}
+	}
+	text, err := j.r.YAML()
+	if err != nil {
+		return err
+	}
+	return writeWhole(filepath.Join(j.r.Output, configFile), text)
+}
+
+func (j *trainJob) runLoop(ctx context.Context, store *checkpoint.Store, from *checkpoint.Checkpoint, rep *reporter) (*trainSummary, error) {
+	if text, err := j.r.YAML(); err != nil {
+		return nil, err
+	} else if err := rep.run.WriteConfig(text); err != nil {
+		return nil, err
+	}
+	loop := j.loop(store)
+	rep.attach(loop)
+	loop.OnSave("best adapter", func(e train.Saved) error {
+		if !e.Best {
+			return nil
+		}
+		state, err := j.engine.State()
+		if err != nil {
+			return err
+		}
+		return j.export(j.resultPath(true), state)
+	})
+	result, err := loop.Run(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	return j.finish(result, store, rep)
+}
+
+// loop is the training loop of the job, without hooks.
+func (j *trainJob) loop(store *checkpoint.Store) *train.Loop {
+	l := &train.Loop{Engine: j.engine, Data: j.data.epochs(j.r, j.length), Eval: j.data.evaluation(j.r, j.length),
+		Store: store, Options: loopOptions(j.r)}
+	id := &l.Options.Identity
+	id.Settings, id.ConfigHash = j.r.Identity(train.ModelFingerprint(j.base))
+	id.Data = train.DataFingerprint(j.data.set)
+	if j.r.Method == engine.MethodQLoRA {
+		l.Extras = func(state *checkpoint.State) []checkpoint.Extra {
+			return []checkpoint.Extra{{Name: "adapter.gguf", Write: func(path string) error { return j.export(path, state) }}}
+		}
+	}
+	return l
+}
+
+// resultPath is the file of the trained adapter or model, or that of the best
+// evaluation.
+func (j *trainJob) resultPath(best bool) string {
+	name := "adapter"
+	if j.r.Method == engine.MethodFull {
+		name = "model"
+	}
+	if best {
+		name += "-best"
+	}
+	return filepath.Join(j.r.Output, name+".gguf")
+}
+
+func (j *trainJob) export(path string, state *checkpoint.State) error {
+	if j.r.Method == engine.MethodFull {
+		return train.ExportModel(path, state, j.base)
+	}
+	return train.ExportAdapter(path, j.r.Name, state, loraConfig(j.r), j.base)
+}
+
+// finish writes the results of a run that came to its end, the summary last.
+func (j *trainJob) finish(result *train.Result, store *checkpoint.Store, rep *reporter) (*trainSummary, error) {
+	rep.bar.Finish()
+	m := newTrainSummary(j.r.Name, result)
+	m.SkippedRecords = j.data.skippedRecords()
+	state, err := j.engine.State()
+	if err != nil {
+		return nil, err
+	}
+	m.Adapter = j.resultPath(false)
+	if err := j.export(m.Adapter, state); err != nil {
+		return nil, err
+	}
+	if m.BestAdapter, err = j.exportBest(result, store); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(writeSummary(filepath.Join(j.r.Output, summaryFile), m), rep.run.WriteSummary(m)); err != nil {
+		return nil, err
+	}
+	m.print(j.s)
+	return m, j.s.Event("summary", m)
+}
+
+// exportBest writes the state with the lowest evaluation loss, if training
+// lowered it at all.
+func (j *trainJob) exportBest(result *train.Result, store *checkpoint.Store) (string, error) {
+	path := j.resultPath(true)
+	if result.BestStep == 0 {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("withdraw an earlier best adapter: %w", err)
+		}
+		return "", nil
+	}
+	best, err := store.Open("best")
+	if err != nil {
+		return "", err
+	}
+	return path, j.export(path, best.State)
+}

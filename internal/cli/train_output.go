@@ -1,0 +1,175 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+	"golang.org/x/sys/unix"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// Names within a run's output folder.
+const (
+	configFile  = "config.yaml"
+	summaryFile = "summary.json"
+	lockFile    = ".lock"
+)
+
+// runFolders is where a run writes.
+type runFolders struct {
+	name   string
+	output string // adapter, checkpoints, settings, summary
+	runs   string // metrics and TensorBoard events
+	log    string // zerolog JSON
+}
+
+func foldersOf(r config.Run) runFolders {
+	return runFolders{name: r.Name, output: r.Output, runs: filepath.Join("runs", r.Name), log: filepath.Join("logs", r.Name+".log")}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// claim makes sure that this run may write to its folders and can. It refuses
+// those of another run unless resume or force say what to do with it, and locks
+// the output until release is called, which removes folders that are still
+// empty.
+func (f runFolders) claim(resume, force bool, s *ui.Streams) (release func(), err error) {
+	if err := f.refuseOccupied(resume, force, s); err != nil {
+		return nil, err
+	}
+	hint := "choose another folder with --output, or free space and set permissions"
+	for _, dir := range []string{f.output, f.runs, filepath.Dir(f.log)} {
+		if err := checkWritable(dir); err != nil {
+			return nil, ui.Fail(ui.ExitFailure, err, hint)
+		}
+	}
+	unlock, err := lock(filepath.Join(f.output, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		f.tidy()
+		unlock()
+	}, nil
+}
+
+// tidy removes what claim made if nothing else came to it.
+func (f runFolders) tidy() {
+	if left, err := os.ReadDir(f.output); err == nil && len(left) == 1 {
+		os.Remove(filepath.Join(f.output, lockFile))
+	}
+	for _, dir := range []string{f.output, f.runs, filepath.Dir(f.output), filepath.Dir(f.runs), filepath.Dir(f.log)} {
+		os.Remove(dir) // fails where there is something in it, which is the point
+	}
+}
+
+func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
+	if resume || !f.occupied() {
+		return nil
+	}
+	if !force {
+		state := "an unfinished"
+		if exists(filepath.Join(f.output, summaryFile)) {
+			state = "a finished"
+		}
+		return ui.Fail(ui.ExitFailure, fmt.Errorf("%s holds %s run", f.output, state),
+			fmt.Sprintf("go on with it: qlora train --resume last --name %s", f.name),
+			"start anew under another --name, or with --force, which puts the old one aside")
+	}
+	release, err := lock(filepath.Join(f.output, lockFile))
+	if err != nil {
+		return err
+	}
+	defer release()
+	aside, err := setAside(f.output)
+	if err != nil {
+		return err
+	}
+	s.Infof("put the earlier run aside: %s\n", aside)
+	return nil
+}
+
+// occupied tells whether the output holds the result or a checkpoint of a run.
+func (f runFolders) occupied() bool {
+	found, _ := filepath.Glob(filepath.Join(f.output, "checkpoint-*")) // the pattern is well-formed
+	return len(found) > 0 || exists(filepath.Join(f.output, summaryFile))
+}
+
+// setAside renames dir to dir.1, or the next free number.
+func setAside(dir string) (string, error) {
+	for i := 1; ; i++ {
+		aside := fmt.Sprintf("%s.%d", filepath.Clean(dir), i)
+		if _, err := os.Lstat(aside); err == nil {
+			continue
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("put %s aside: %w", dir, err)
+		}
+		if err := os.Rename(dir, aside); err != nil {
+			return "", fmt.Errorf("put %s aside: %w", dir, err)
+		}
+		return aside, nil
+	}
+}
+
+// checkWritable makes dir and writes a byte to a file in it, durably: a disk
+// that is full says so now and not at the first checkpoint.
+func checkWritable(dir string) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cannot write to %s: %w", dir, err)
+		}
+	}()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte{'\n'})
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
+}
+
+// checkSpace fails when the disk of dir has less than need bytes free.
+func checkSpace(dir string, need int64, what string) error {
+	var st unix.Statfs_t
+	if err := unix.Statfs(dir, &st); err != nil {
+		return fmt.Errorf("find the free space of %s: %w", dir, err)
+	}
+	free := int64(st.Bavail) * st.Bsize
+	if free >= need {
+		return nil
+	}
+	return ui.Fail(ui.ExitFailure,
+		fmt.Errorf("%s needs %s in %s, of which %s are free", what, humanize.IBytes(uint64(need)), dir, humanize.IBytes(uint64(max(free, 0)))),
+		"free some space or choose another folder with --output", "keep fewer checkpoints with --keep-last 1")
+}
+
+// lock takes the lock at path for this process, or says that another has it.
+// The kernel drops it when the process ends, however it does.
+func lock(path string) (release func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("lock the run: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if err == nil {
+		return func() { f.Close() }, nil
+	}
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, ui.Fail(ui.ExitFailure, fmt.Errorf("another process is training in %s", filepath.Dir(path)),
+			"follow it with 'qlora logs --follow', or choose another --name")
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
