@@ -46,11 +46,14 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)
 	root.AddCommand(
-		newRunCmd(s),
-		newQuantizeCmd(s),
 		newPrepCmd(s),
+		newInitCmd(s),
+		newTrainCmd(s),
+		newMergeCmd(s),
 		newRunCmd(s),
 		newQuantizeCmd(s),
+		newTestCmd(s),
+		newInspectCmd(s),
 		newLogsCmd(s),
 		newGPUCmd(s),
 		newDoctorCmd(s),

@@ -129,6 +129,20 @@ func TestFlagStyle(t *testing.T) {
 	})
 }
 
+func TestNamesAreUnique(t *testing.T) {
+	everyCommand(t, func(t *testing.T, cmd *cobra.Command) {
+		seen := map[string]bool{}
+		for _, sub := range cmd.Commands() {
+			for _, name := range append([]string{sub.Name()}, sub.Aliases...) {
+				if seen[name] {
+					t.Errorf("%s has two commands named %s", cmd.CommandPath(), name)
+				}
+				seen[name] = true
+			}
+		}
+	})
+}
+
 // isAcronym accepts first words such as GGUF, LoRA, AdamW or F32.
 func isAcronym(text string) bool {
 	word, _, _ := strings.Cut(text, " ")
