@@ -11,7 +11,8 @@ import (
 )
 
 // argvAliases are spellings of several letters after one dash, llama.cpp's
-// habit, which pflag would read as a cluster of one-letter flags.
+// habit, which pflag would read as a cluster of one-letter flags: "-ctk" as
+// "-c tk". Those that a command lacks are therefore refused by their own name.
 var argvAliases = map[string]string{
 	"-ngl":  "--n-gpu-layers",
 	"-fa":   "--flash-attn",
@@ -28,8 +29,6 @@ var argvAliases = map[string]string{
 	"-pg":   "--prompt-gen",
 	"-lr":   "--learning-rate",
 	"-wd":   "--weight-decay",
-	"-ga":   "--grad-accum",
-	"-mbs":  "--micro-batch-size",
 }
 
 // tokenBatchFlags are llama.cpp's batch sizes. They count tokens, so training,

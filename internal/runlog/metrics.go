@@ -82,18 +82,25 @@ func orNaN(v *float64) float64 {
 	return *v
 }
 
-// String is the status line that train prints and logs repeats.
+// String is the status line that train prints and logs repeats. A report made
+// before the first step has an evaluation and no loss of training.
 func (m Metrics) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "step %d", m.Step)
 	if m.TotalSteps > 0 {
 		fmt.Fprintf(&b, "/%d", m.TotalSteps)
 	}
-	fmt.Fprintf(&b, "  loss %.4f", m.Loss)
+	trained := m.EvalLoss == nil || !math.IsNaN(m.Loss)
+	if trained {
+		fmt.Fprintf(&b, "  loss %.4f", m.Loss)
+	}
 	if m.EvalLoss != nil {
 		fmt.Fprintf(&b, "  eval %.4f", *m.EvalLoss)
 	}
-	fmt.Fprintf(&b, "  grad %.3g  lr %.3g  %.1f tok/s  eta %s  rss %s", m.GradNorm, m.LR, m.TokensPerSecond, eta(m.ETASeconds), humanize.IBytes(m.RSSBytes))
+	if trained {
+		fmt.Fprintf(&b, "  grad %.3g  lr %.3g  %.1f tok/s  eta %s", m.GradNorm, m.LR, m.TokensPerSecond, eta(m.ETASeconds))
+	}
+	fmt.Fprintf(&b, "  rss %s", humanize.IBytes(m.RSSBytes))
 	if m.VRAMBytes > 0 {
 		fmt.Fprintf(&b, "  vram %s", humanize.IBytes(m.VRAMBytes))
 	}

@@ -63,6 +63,13 @@ func TestStatusLine(t *testing.T) {
 	if got := m.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	before := Metrics{TotalSteps: 20, Loss: math.NaN(), EvalLoss: &eval, RSSBytes: 1 << 30}
+	if got, want := before.String(), "step 0/20  eval 1.2500  rss 1.0 GiB"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if got := (Metrics{Step: 3, Loss: math.NaN()}).String(); !strings.Contains(got, "loss NaN") {
+		t.Errorf("a diverged loss must show: %s", got)
+	}
 	for _, seconds := range []float64{math.Inf(1), math.NaN(), -1, 1e18} {
 		if got := (Metrics{ETASeconds: seconds}).String(); !strings.Contains(got, "eta ?") {
 			t.Errorf("%v: %s", seconds, got)
