@@ -96,6 +96,10 @@ tensorboard: ## serve runs/ in TensorBoard on port 6006, or the next free one
 	echo "http://localhost:$$port"
 	exec tensorboard --logdir runs --port "$$port"
 
+.PHONY: embedded-model
+embedded-model: build ## train the embedded model again; takes over an hour
+	@$(MAKE) -C internal/embedded/recipe QLORA="$(abspath $(QLORA))"
+
 .PHONY: gpu
 gpu: build ## show NVIDIA GPUs, or that there is no driver
 	@$(QLORA) gpu

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -64,6 +65,29 @@ func TestEveryCommandHasExamples(t *testing.T) {
 			checkExampleLine(t, cmd.Root(), strings.TrimSpace(line))
 		}
 	})
+}
+
+// TestReadmeCallsWork holds the calls that the documents show to the same rule
+// as the examples in help.
+func TestReadmeCallsWork(t *testing.T) {
+	s, _, _ := ui.Test()
+	calls := 0
+	for _, path := range []string{"../../README.md", "../../docs/scripting.md", "../../CONTRIBUTING.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined := strings.ReplaceAll(string(text), "\\\n", " ")
+		for _, line := range strings.Split(joined, "\n") {
+			if strings.HasPrefix(line, "    qlora ") {
+				calls++
+				checkExampleLine(t, newRootCmd(s), strings.TrimSpace(line))
+			}
+		}
+	}
+	if calls < 5 {
+		t.Errorf("found only %d calls; the documents show more", calls)
+	}
 }
 
 // checkExampleLine parses an example as the binary would: an example with a
