@@ -20,12 +20,6 @@ func enumVar(flags *pflag.FlagSet, p *string, name, def string, allowed []string
 	flags.Var(&enumFlag{value: p, allowed: allowed}, name, usage+": "+strings.Join(allowed, ", "))
 }
 
-// enumVarP is enumVar with a one-letter form.
-func enumVarP(flags *pflag.FlagSet, p *string, name, short, def string, allowed []string, usage string) {
-	*p = def
-	flags.VarP(&enumFlag{value: p, allowed: allowed}, name, short, usage+": "+strings.Join(allowed, ", "))
-}
-
 func (f *enumFlag) String() string { return *f.value }
 func (f *enumFlag) Type() string   { return "string" }
 
