@@ -25,28 +25,33 @@ bool qlora_add_product(float * w, const float * b, const float * a, int64_t rows
 // Sums run in sixteen float lanes over short stretches, and in double from one stretch to the next.
 enum { STRETCH = 64 * QLORA_LANES };
 
+// Sixteen lanes as one value: written as a loop over an array they end up in memory.
+typedef float lanes __attribute__((vector_size(QLORA_LANES * sizeof(float)), aligned(4), may_alias));
+
+// The sums over n values, a multiple of the lanes.
+QLORA_INLINE void compare_stretch(const float * x, const float * y, int64_t n, double out[2]) {
+    lanes difference = {0}, norm = {0};
+    for (int64_t i = 0; i < n; i += QLORA_LANES) {
+        const lanes v = *(const lanes *) (y + i), d = *(const lanes *) (x + i) - v;
+        difference += d * d;
+        norm += v * v;
+    }
+    for (int j = 0; j < QLORA_LANES; j++) {
+        out[0] += difference[j];
+        out[1] += norm[j];
+    }
+}
+
 QLORA_CLONES void qlora_compare(const float * x, const float * y, int64_t n, double out[2]) {
+    const int64_t whole = n / QLORA_LANES * QLORA_LANES;
     out[0] = out[1] = 0;
-    for (int64_t i0 = 0; i0 < n; i0 += STRETCH) {
-        const int64_t end = i0 + STRETCH < n ? i0 + STRETCH : n;
-        float         difference[QLORA_LANES] = {0}, norm[QLORA_LANES] = {0};
-        int64_t       i = i0;
-        for (; i + QLORA_LANES <= end; i += QLORA_LANES) {
-            for (int j = 0; j < QLORA_LANES; j++) {
-                const float d = x[i + j] - y[i + j];
-                difference[j] += d * d;
-                norm[j] += y[i + j] * y[i + j];
-            }
-        }
-        for (; i < end; i++) {
-            const float d = x[i] - y[i];
-            difference[i % QLORA_LANES] += d * d;
-            norm[i % QLORA_LANES] += y[i] * y[i];
-        }
-        for (int j = 0; j < QLORA_LANES; j++) {
-            out[0] += difference[j];
-            out[1] += norm[j];
-        }
+    for (int64_t i = 0; i < whole; i += STRETCH) {
+        compare_stretch(x + i, y + i, whole - i < STRETCH ? whole - i : STRETCH, out);
+    }
+    for (int64_t i = whole; i < n; i++) {
+        const double d = (double) x[i] - y[i];
+        out[0] += d * d;
+        out[1] += (double) y[i] * y[i];
     }
 }
 

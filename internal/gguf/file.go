@@ -45,7 +45,7 @@ func Open(path string) (*File, error) {
 func (f *File) addShard(path string) (*header, error) {
 	data, err := mapFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("open gguf: %w", err)
+		return nil, err
 	}
 	shard := len(f.maps)
 	f.maps, f.paths = append(f.maps, data), append(f.paths, path)

@@ -12,8 +12,8 @@ func outer(i, n int) bool {
 }
 
 // head is the type of the output matrix.
-func (c *chooser) head(t gguf.TensorInfo) gguf.Type {
-	if c.falcon || t.RowLen()%c.Base.BlockSize() != 0 || c.Base == gguf.Q8_0 {
+func (c *chooser) head() gguf.Type {
+	if c.falcon || c.Base == gguf.Q8_0 {
 		return gguf.Q8_0
 	}
 	return gguf.Q6_K

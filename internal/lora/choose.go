@@ -153,7 +153,7 @@ func (c *chooser) wanted(t gguf.TensorInfo) gguf.Type {
 	has := func(part string) bool { return strings.Contains(t.Name, part) }
 	switch {
 	case t.Name == headTensor, c.tied && t.Name == embeddingTensor:
-		return c.head(t)
+		return c.head()
 	case t.Name == embeddingTensor, t.Name == "per_layer_token_embd.weight":
 		return c.Base
 	case has("attn_v.weight"):
