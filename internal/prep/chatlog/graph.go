@@ -35,7 +35,10 @@ func newSession(file string, records []*record) *session {
 				r.Parent = last.UUID
 			}
 		}
-		if s.byUUID[r.UUID] != nil {
+		if have := s.byUUID[r.UUID]; have != nil {
+			if have.Parent == "" { // copies inside a file may have lost their place
+				have.Parent = r.Parent
+			}
 			s.copies++
 			continue
 		}
