@@ -90,6 +90,9 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		defer release()
 	}
 	job, err := openJob(ctx, r, s)
+	if errors.Is(err, context.Canceled) {
+		return nil, ui.Fail(ui.ExitInterrupted, errors.New("interrupted before training began"))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -159,9 +162,11 @@ func (o trainOptions) nameRun(r *config.Run, now time.Time) {
 		r.Name = fmt.Sprintf("%s-%s", cleanName(model), now.Format("20060102-150405"))
 	}
 	if r.Output == "" {
-		r.Output = filepath.Join("outputs", r.Name)
+		r.Output = defaultOutput(r.Name)
 	}
 }
+
+func defaultOutput(name string) string { return filepath.Join("outputs", name) }
 
 // cleanName replaces what a run's name may not hold.
 func cleanName(text string) string {

@@ -179,15 +179,25 @@ func (j *trainJob) writeSettings(resumed bool) error {
 			return fmt.Errorf("withdraw the earlier summary: %w", err)
 		}
 	}
-	text, err := j.r.YAML()
+	text, err := j.settings()
 	if err != nil {
 		return err
 	}
 	return writeWhole(filepath.Join(j.r.Output, configFile), text)
 }
 
+// settings is the resolved settings as a file. A folder that follows from the
+// name is left out, so that --config FILE --name OTHER goes elsewhere.
+func (j *trainJob) settings() ([]byte, error) {
+	r := j.r
+	if r.Output == defaultOutput(r.Name) {
+		r.Output = ""
+	}
+	return r.YAML()
+}
+
 func (j *trainJob) runLoop(ctx context.Context, store *checkpoint.Store, from *checkpoint.Checkpoint, rep *reporter) (*trainSummary, error) {
-	if text, err := j.r.YAML(); err != nil {
+	if text, err := j.settings(); err != nil {
 		return nil, err
 	} else if err := rep.run.WriteConfig(text); err != nil {
 		return nil, err

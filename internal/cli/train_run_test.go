@@ -161,11 +161,11 @@ func TestTrainJSON(t *testing.T) {
 func TestTrainRepeats(t *testing.T) {
 	tinyRun(t)
 	mustRun(t, tinyArgs("--name", "one")...)
-	mustRun(t, "train", "--config", "outputs/one/config.yaml", "--name", "two", "-o", "outputs/two")
+	mustRun(t, "train", "--config", "outputs/one/config.yaml", "--name", "two")
 	if !bytes.Equal(weights(t, "outputs/one/adapter.gguf"), weights(t, "outputs/two/adapter.gguf")) {
 		t.Error("the same settings gave other adapters")
 	}
-	mustRun(t, "train", "--config", "outputs/one/config.yaml", "--name", "three", "-o", "outputs/three", "--seed", "6")
+	mustRun(t, "train", "--config", "outputs/one/config.yaml", "--name", "three", "--seed", "6")
 	if bytes.Equal(weights(t, "outputs/one/adapter.gguf"), weights(t, "outputs/three/adapter.gguf")) {
 		t.Error("another seed gave the same adapter")
 	}

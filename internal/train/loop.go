@@ -88,7 +88,7 @@ func (l *Loop) turn(ctx context.Context) (reason string, err error) {
 		return "", err
 	}
 	reason = l.over()
-	if improved || reason != "" || every(l.p.Step, l.Options.SaveEvery) {
+	if improved || reason != "" || l.p.Step > 0 && every(l.p.Step, l.Options.SaveEvery) {
 		if err := l.save(); err != nil {
 			return "", err
 		}

@@ -28,7 +28,7 @@ func (l *Loop) save() error {
 	if err := l.Store.Prune(l.Options.KeepLast); err != nil {
 		return err
 	}
-	best := l.p.EvalStep == l.p.Step && l.p.BestStep == l.p.Step && l.p.BestEvalLoss != nil
+	best := l.p.EvalStep == l.p.Step && l.p.BestStep == l.p.Step && l.p.Step > 0
 	return fire(l.hooks.save, Saved{Step: l.p.Step, Path: now.path, Best: best})
 }
 
