@@ -2,11 +2,14 @@ package gguf
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func allKinds() []KV {
@@ -189,4 +192,34 @@ func TestCreateRefuses(t *testing.T) {
 	if _, err := Create(filepath.Join(dir, "none", "m.gguf"), nil, nil); err == nil || !strings.Contains(err.Error(), "m.gguf") {
 		t.Errorf("missing folder: %v", err)
 	}
+}
+
+// A full disk shows as an error of Write or Commit; the old file stays.
+func TestWriterOnFullDisk(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("this system has no /dev/full: %v", err)
+	}
+	defer full.Close()
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(path, nil, []TensorInfo{{Name: "t", Dims: []int64{4}, Type: F32}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Dup3(int(full.Fd()), int(w.tmp.Fd()), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteTensor("t", make([]byte, 16)); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "m.gguf") {
+		t.Errorf("got %v, want that m.gguf does not fit", err)
+	}
+	if err := w.Abort(); err != nil {
+		t.Error(err)
+	}
+	if old, err := os.ReadFile(path); err != nil || string(old) != "old" {
+		t.Errorf("the old file is %q, %v", old, err)
+	}
+	onlyFile(t, path)
 }
