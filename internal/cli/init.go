@@ -91,6 +91,9 @@ func (o *initOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err := o.init.Check(); err != nil {
 		return ui.Fail(ui.ExitUsage, err)
 	}
+	if least := newmodel.MinVocab(); o.vocab < least {
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("--vocab-size %d cannot hold 256 bytes and the special tokens: the least is %d", o.vocab, least))
+	}
 	trainer, count, err := o.read(ctx)
 	if err != nil {
 		return err

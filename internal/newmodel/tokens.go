@@ -21,6 +21,9 @@ func Specials() []string {
 	return []string{EndOfText, TurnStart, TurnEnd, FIMPrefix, FIMMiddle, FIMSuffix, FIMPad, RepoName, FileSep}
 }
 
+// MinVocab is the size of a vocabulary without a single merge.
+func MinVocab() int { return 256 + len(Specials()) }
+
 // ChatTemplate is ChatML, in the Jinja subset that every reader of
 // tokenizer.chat_template knows.
 const ChatTemplate = `{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`
