@@ -43,6 +43,9 @@ func TestLoadKeepsOrder(t *testing.T) {
 	}
 	tok := chatFake()
 	for i, s := range set.Samples {
+		if s.Train[0] {
+			t.Fatalf("sample %d trains a token that nothing precedes", i)
+		}
 		if s.Line != i+1 || s.File != src.Path || !strings.HasSuffix(tok.Decode(s.Tokens), "x"+fmt.Sprint(i)+"<|endoftext|>") {
 			t.Fatalf("sample %d is %s %q", i, s.Where(), tok.Decode(s.Tokens))
 		}
@@ -171,7 +174,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"text.jsonl: text, 1 samples, 10 tokens, weight 0.5\n", "samples 1, tokens 10, trained 9 (loss on assistant), masked 10.0 %, longest 10\n",
-		"over-length (more than 10 tokens): 3, 2 dropped, 1 truncated", "skipped 1 lines:\n", "text.jsonl:2: broken JSON",
+		"over-length (more than 10 tokens): 3, 2 dropped, 1 truncated, 122 tokens lost\n", "skipped 1 lines:\n", "text.jsonl:2: broken JSON",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("report\n%s lacks %q", b.String(), want)

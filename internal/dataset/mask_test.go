@@ -75,7 +75,7 @@ func TestMasks(t *testing.T) {
 			o.Template = testTemplate(t, c.template)
 		}
 		switch c.template {
-		case llama3:
+		case llama3, "llama3.1.jinja":
 			tok.eot = tok.id("<|eot_id|>")
 		case mistral:
 			tok.eos, tok.eot = tok.id("</s>"), -1

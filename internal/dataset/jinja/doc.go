@@ -8,6 +8,12 @@
 // not trusted: nesting, ranges and output are bounded, nothing reaches the
 // file system, and no input makes it panic.
 //
+// Gonja v2.4.1, the Jinja library for Go, was tried and cannot be extended to
+// this: "or" and "and" give booleans there and not operands, an "if" inside
+// parentheses and a tag over two lines do not parse, trim_blocks leaves
+// newlines behind, and a slice beyond the end panics. A mask that rests on
+// renderings needs them right to the byte.
+//
 // Values are plain Go: nil (none), bool, int64, float64, string, []any,
 // Tuple, *Dict, *Namespace, Undefined and Callable. Lists and dicts are never
 // changed once built.
