@@ -24,11 +24,14 @@ func renderChat(m *llama.Model, system, prompt string) (string, error) {
 		add("system", system)
 	}
 	add("user", prompt)
+	vars := map[string]any{"messages": messages, "tools": nil, "add_generation_prompt": true}
 	v := m.Vocab()
-	text, err := template.Render(map[string]any{
-		"messages": messages, "add_generation_prompt": true,
-		"bos_token": v.Decode([]int32{v.BOS()}), "eos_token": v.Decode([]int32{v.EOS()}),
-	})
+	for name, id := range map[string]int32{"bos_token": v.BOS(), "eos_token": v.EOS()} {
+		if id >= 0 { // a token that the model lacks stays undefined, as in training
+			vars[name] = v.Decode([]int32{id})
+		}
+	}
+	text, err := template.Render(vars)
 	if err != nil {
 		return "", fmt.Errorf("chat template of %s: %w", m.Path(), err)
 	}

@@ -60,9 +60,8 @@ func (o inferenceOptions) open(ctx context.Context) (*session, error) {
 	if o.model == "" {
 		return nil, ui.Fail(ui.ExitUsage, errors.New("no model given"), "name a GGUF file with -m")
 	}
-	if o.gpuLayers > 0 && !llama.SupportsGPU() {
-		return nil, ui.Fail(ui.ExitDevice, errors.New("--n-gpu-layers needs a GPU backend and none is loaded"),
-			"leave --n-gpu-layers out to run on the CPU", "run 'qlora doctor' to see what this machine offers")
+	if err := o.checkGPU(); err != nil {
+		return nil, err
 	}
 	logLlama(ctx)
 	model, err := llama.Load(o.model, llama.LoadOptions{MMap: true, GPULayers: o.gpuLayers})
@@ -78,6 +77,15 @@ func (o inferenceOptions) open(ctx context.Context) (*session, error) {
 		s.adapters = append(s.adapters, llama.AdapterScale{Adapter: adapter, Scale: spec.scale})
 	}
 	return s, nil
+}
+
+// checkGPU refuses layers on a GPU that is not there.
+func (o inferenceOptions) checkGPU() error {
+	if o.gpuLayers <= 0 || llama.SupportsGPU() {
+		return nil
+	}
+	return ui.Fail(ui.ExitDevice, errors.New("--n-gpu-layers needs a GPU backend and none is loaded"),
+		"leave --n-gpu-layers out to run on the CPU", "run 'qlora doctor' to see what this machine offers")
 }
 
 // newContext makes a context for one sequence with the adapters applied.

@@ -2,12 +2,12 @@ package cli
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -62,9 +62,9 @@ func endOfLine(data []byte, line int) (cut, lines int) {
 // left out when the context has no room for it.
 func (f fimPrompt) tokens(c *llama.Context, predict int, s *ui.Streams) ([]int32, error) {
 	v := c.Model().Vocab()
-	if v.FIMPrefix() < 0 || v.FIMSuffix() < 0 || v.FIMMiddle() < 0 {
-		return nil, ui.Fail(ui.ExitInvalid, errors.New("the model has no fill-in-the-middle tokens"),
-			"use a model trained for code completion, or continue text with --raw")
+	special, err := dataset.FindFIM(v)
+	if err != nil {
+		return nil, ui.Fail(ui.ExitInvalid, err, "use a model trained for code completion, or continue text with --raw")
 	}
 	prefix, err := v.Encode(f.prefix, false)
 	if err != nil {
@@ -83,17 +83,17 @@ func (f fimPrompt) tokens(c *llama.Context, predict int, s *ui.Streams) ([]int32
 	if dropped := len(prefix) + len(suffix) - before - after; dropped > 0 {
 		s.Infof("qlora: %d tokens far from the gap were left out; a larger --ctx-size keeps more\n", dropped)
 	}
-	return assembleFIM(v, prefix[len(prefix)-before:], suffix[:after]), nil
+	return assembleFIM(v, special, prefix[len(prefix)-before:], suffix[:after]), nil
 }
 
-func assembleFIM(v *llama.Vocab, prefix, suffix []int32) []int32 {
+func assembleFIM(v *llama.Vocab, special dataset.FIMTokens, prefix, suffix []int32) []int32 {
 	tokens := make([]int32, 0, len(prefix)+len(suffix)+4)
 	if v.AddBOS() && v.BOS() >= 0 {
 		tokens = append(tokens, v.BOS())
 	}
-	tokens = append(append(tokens, v.FIMPrefix()), prefix...)
-	tokens = append(append(tokens, v.FIMSuffix()), suffix...)
-	return append(tokens, v.FIMMiddle())
+	tokens = append(append(tokens, special.Prefix), prefix...)
+	tokens = append(append(tokens, special.Suffix), suffix...)
+	return append(tokens, special.Middle)
 }
 
 // fitAround shares room between the text before and after the gap: three

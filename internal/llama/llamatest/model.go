@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"testing"
 )
 
@@ -117,4 +118,17 @@ func ones(name string, n int) tensor {
 		data[i] = 1
 	}
 	return tensor{name: name, dims: []int{n}, data: data}
+}
+
+// Cut writes the first share of a file to another: what a broken download
+// leaves.
+func Cut(t testing.TB, from, to string, share float64) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data[:int(share*float64(len(data)))], 0o644)
+	}
+	if err != nil {
+		t.Fatalf("cut %s: %v", from, err)
+	}
 }

@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/qlora/qlora/internal/llama"
+	"github.com/qlora/qlora/internal/perf"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+const perfLong = `Perf measures how fast models run here: tokens a second when reading a prompt
+and when generating, the time to load, and the memory taken at the most. Each
+test is repeated after a round that is not counted. GPU memory is what NVML
+counts for this process; without a GPU there is none.`
+
+const perfExample = `  qlora test perf -m model.gguf
+  qlora test perf -m base.gguf,merged.gguf -p 512 -n 128 -r 5 -t 2
+  qlora test perf -m model.gguf -p 0 -n 64 -o csv`
+
+type perfOptions struct {
+	models []string
+	format string
+	inferenceOptions
+	perf.Options
+}
+
+func newTestPerfCmd(s *ui.Streams) *cobra.Command {
+	var o perfOptions
+	cmd := &cobra.Command{
+		Use:     "perf -m model.gguf[,other.gguf] [flags]",
+		Short:   "measure how fast models run and what memory they take",
+		Long:    perfLong + exitStatus(ui.ExitInvalid, ui.ExitDevice, ui.ExitInterrupted),
+		Example: perfExample,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return asUsage(cmd, err)
+			}
+			return o.run(cmd.Context(), s)
+		},
+	}
+	o.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (o *perfOptions) addFlags(flags *pflag.FlagSet) {
+	flags.SortFlags = false
+	flags.StringSliceVarP(&o.models, "model", "m", nil, "GGUF files to measure")
+	flags.IntVarP(&o.Prompt, "n-prompt", "p", 512, "tokens of the prompt test (0: leave it out)")
+	flags.IntVarP(&o.Generate, "n-gen", "n", 128, "tokens of the generation test (0: leave it out)")
+	flags.IntVarP(&o.Repetitions, "repetitions", "r", 3, "measured rounds of each test")
+	flags.BoolVar(&o.NoWarmup, "no-warmup", false, "measure the first round too")
+	o.format = "md"
+	flags.VarP(&enumFlag{value: &o.format, allowed: perf.Formats()}, "output", "o", "format of the results: "+strings.Join(perf.Formats(), ", "))
+	o.inferenceOptions.addDeviceFlags(flags)
+}
+
+func (o *perfOptions) check() error {
+	switch {
+	case len(o.models) == 0:
+		return errors.New("no model given: name GGUF files with -m")
+	case o.Prompt < 0 || o.Generate < 0 || o.Repetitions < 1:
+		return errors.New("-p and -n must not be negative, -r must be positive")
+	case o.Prompt+o.Generate == 0:
+		return errors.New("nothing to measure: -p and -n are both 0")
+	}
+	return nil
+}
+
+// perfSummary ends the JSON output of test perf.
+type perfSummary struct {
+	Results []perf.Result `json:"results"`
+}
+
+func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
+	if err := o.checkGPU(); err != nil {
+		return err
+	}
+	logLlama(ctx)
+	measured := o.Options
+	measured.Threads, measured.GPULayers, measured.FlashAttn = o.threads, o.gpuLayers, o.flashAttn
+	tests := 0
+	for _, n := range []int{o.Prompt, o.Generate} {
+		if n > 0 {
+			tests++
+		}
+	}
+	bar := ui.NewProgress(s, int64(len(o.models)*tests*o.Repetitions), "measure", "rounds")
+	defer bar.Finish()
+	var results []perf.Result
+	for _, model := range o.models {
+		bar.Describe(model)
+		r, err := perf.Measure(ctx, model, measured, func() { bar.Add(1) })
+		if err != nil {
+			return modelError(err)
+		}
+		if err := s.Event("result", r); err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	bar.Finish()
+	return o.print(s, results)
+}
+
+func (o *perfOptions) print(s *ui.Streams, results []perf.Result) error {
+	if s.JSON {
+		return s.Event("summary", perfSummary{Results: results})
+	}
+	if !llama.SupportsGPU() {
+		s.Infof("qlora: no GPU backend is loaded; this is the speed of the CPU\n")
+	}
+	return perf.Write(s.Out, o.format, results)
+}
