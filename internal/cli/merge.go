@@ -92,6 +92,9 @@ func (o *mergeOptions) run(ctx context.Context, s *ui.Streams) error {
 	progress := ui.NewProgress(s, plan.Bytes(), "merge", "B")
 	err = plan.Merge(ctx, o.out, mergeKernels(), lora.MergeOptions{Threads: o.threads, Report: report.tensor, Progress: progress.Add})
 	progress.Finish()
+	if errors.Is(err, context.Canceled) {
+		return ui.Fail(ui.ExitInterrupted, fmt.Errorf("interrupted; nothing was written to %s", o.out))
+	}
 	if err != nil {
 		return err
 	}
