@@ -95,6 +95,9 @@ func TestSingleSessions(t *testing.T) {
 			replyLine("a2", "u2", "m2", "linted"), callLine("a3", "a2", "m3", "t1", "{}"), resultLine("r1", "a3", "t1", "ok"), replyLine("a4", "r1", "m4", "done"),
 			userLine("u3", "a4", "two"), replyLine("a5", "u3", "m5", "2"),
 		}, []string{"u:one | a:1 | u:two | a:2"}},
+		{"injected text between a prompt and its reply goes alone", []string{
+			userLine("u1", "", "one"), userLine("u2", "u1", "<system-reminder>x</system-reminder>"), replyLine("a1", "u2", "m1", "1"),
+		}, []string{"u:one | a:1"}},
 		{"a prompt whose paste is elided goes with its reply", []string{
 			userLine("u1", "", "one"), replyLine("a1", "u1", "m1", "1"),
 			userLine("u2", "a1", "read [Pasted text #1 +20 lines]"), replyLine("a2", "u2", "m2", "I see"),

@@ -115,6 +115,9 @@ func rejectContent(src []byte, lang string) string {
 // notices in the first five lines elsewhere.
 func isGenerated(src []byte, lang string) bool {
 	if lang == "go" {
+		if bytes.HasPrefix(src, []byte("package ")) {
+			return false // the notice stands before the package clause
+		}
 		head, _, _ := bytes.Cut(src, []byte("\npackage "))
 		return goGenerated.Match(bytes.ReplaceAll(head, []byte("\r"), nil))
 	}

@@ -1,0 +1,462 @@
+package fim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// tree writes files into a new folder.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "repo")
+	for name, text := range files {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// convert runs Convert and returns the bytes of the output.
+func convert(t *testing.T, o Options) ([]byte, *Report) {
+	t.Helper()
+	o.Out = filepath.Join(t.TempDir(), "out.jsonl")
+	report, err := Convert(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data, report
+}
+
+func decode[T any](t *testing.T, data []byte) []T {
+	t.Helper()
+	var out []T
+	for line := range bytes.Lines(data) {
+		var r T
+		dec := json.NewDecoder(bytes.NewReader(line))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&r); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// stdlib is a part of the standard library that holds long files, other
+// scripts than Latin, CRLF literals and every kind of statement.
+func stdlib(t *testing.T) []string {
+	t.Helper()
+	root := filepath.Join(runtime.GOROOT(), "src")
+	var dirs []string
+	for _, name := range []string{"strings", "go/parser", "encoding/json", "unicode/utf8", "net/textproto", "text/template"} {
+		dir := filepath.Join(root, filepath.FromSlash(name))
+		if _, err := os.Stat(dir); err != nil {
+			t.Skipf("the standard library's source is not there: %v", err)
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs
+}
+
+// Every record is a window of its file, byte for byte, of the size asked for;
+// its middle is what its kind says.
+func TestRecordsAreWindows(t *testing.T) {
+	for _, size := range []int{400, 2000, 6000} {
+		o := DefaultOptions()
+		o.Repos, o.MaxChars, o.MaxMiddle, o.Workers = stdlib(t), size, size/3, 2
+		data, report := convert(t, o)
+		dirs := map[string]string{}
+		for _, l := range report.Repos {
+			dirs[l.Repo] = l.Dir
+		}
+		records := decode[Record](t, data)
+		if len(records) < 500 || len(records) != report.Records {
+			t.Fatalf("%d records, report says %d", len(records), report.Records)
+		}
+		for i, r := range records {
+			src, err := os.ReadFile(filepath.Join(dirs[r.Repo], filepath.FromSlash(r.Path)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := checkRecord(r, src, o); err != nil {
+				t.Fatalf("size %d, record %d (%s/%s at %d, %s): %v", size, i, r.Repo, r.Path, r.Start, r.SpanKind, err)
+			}
+		}
+		for _, kind := range []string{KindLine, KindChar, KindStatement, KindBlock, KindFunction} {
+			if report.Kinds[kind] < report.Records/50 {
+				t.Errorf("size %d: %d of %d records are of kind %s", size, report.Kinds[kind], report.Records, kind)
+			}
+		}
+	}
+}
+
+func checkRecord(r Record, src []byte, o Options) error {
+	whole := r.Prefix + r.Middle + r.Suffix
+	end := r.Start + len(whole)
+	switch {
+	case end > len(src) || string(src[r.Start:end]) != whole:
+		return errors.New("not the bytes of the file")
+	case len(whole) > o.MaxChars || len(r.Middle) > o.MaxMiddle:
+		return fmt.Errorf("%d bytes, middle %d", len(whole), len(r.Middle))
+	case !utf8.ValidString(r.Prefix) || !utf8.ValidString(r.Middle) || !utf8.ValidString(r.Suffix):
+		return errors.New("cut inside a character")
+	case strings.TrimSpace(r.Middle) == "":
+		return errors.New("blank middle")
+	case len(src) <= o.MaxChars && len(whole) != len(src):
+		return errors.New("the file would fit whole")
+	}
+	from := r.Start + len(r.Prefix)
+	to := from + len(r.Middle)
+	atLine := func(i int) bool { return i == 0 || i == len(src) || src[i-1] == '\n' }
+	switch r.SpanKind {
+	case KindLine:
+		if !atLine(from) || to < len(src) && src[to] != '\n' && src[to] != '\r' {
+			return errors.New("not whole lines")
+		}
+	case KindBlock, KindFunction:
+		if src[from-1] != '{' || src[to] != '}' {
+			return errors.New("not what is between braces")
+		}
+		fallthrough
+	case KindStatement:
+		return checkStatements(r.Middle)
+	}
+	return nil
+}
+
+// checkStatements accepts what can stand in a block, a switch or a select.
+func checkStatements(middle string) error {
+	var first error
+	for _, frame := range []string{"{%s\n}", "{switch {%s\n}}", "{select {%s\n}}"} {
+		_, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() "+fmt.Sprintf(frame, middle), 0)
+		if err == nil {
+			return nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return fmt.Errorf("no statements: %w\n%s", first, middle)
+}
+
+// One seed gives one output, whatever the number of workers; a file's records
+// do not depend on the other files.
+func TestDeterminism(t *testing.T) {
+	o := DefaultOptions()
+	o.Repos = stdlib(t)[:3]
+	one, _ := convert(t, o)
+	o.Workers = 7
+	seven, _ := convert(t, o)
+	if !bytes.Equal(one, seven) {
+		t.Error("one worker and seven give different output")
+	}
+	o.Repos = o.Repos[1:2]
+	alone, _ := convert(t, o)
+	if !bytes.Contains(one, alone) {
+		t.Error("a repository alone gives other records than among others")
+	}
+	o.Seed++
+	if other, _ := convert(t, o); bytes.Equal(other, alone) {
+		t.Error("another seed gives the same output")
+	}
+}
+
+// The ways of choosing are tried in the shares that were asked for.
+func TestShares(t *testing.T) {
+	for _, tt := range []struct {
+		shares string
+		check  func(r *Report) bool
+	}{
+		{"char=1", func(r *Report) bool { return r.Kinds[KindChar] == r.Records }},
+		{"line=1", func(r *Report) bool { return r.Kinds[KindLine] > r.Records*95/100 }},
+		{"line=1,char=1", func(r *Report) bool {
+			return r.Kinds[KindChar] > r.Records*40/100 && r.Kinds[KindChar] < r.Records*60/100
+		}},
+		{"syntax=2", func(r *Report) bool {
+			return r.Kinds[KindStatement] > r.Records/5 && r.Kinds[KindFunction] > r.Records/20 && r.Kinds[KindChar] < r.Records/20
+		}},
+	} {
+		o := DefaultOptions()
+		o.Repos = stdlib(t)[:3]
+		var err error
+		if o.Shares, err = ParseShares(tt.shares); err != nil {
+			t.Fatal(err)
+		}
+		if _, report := convert(t, o); !tt.check(report) {
+			t.Errorf("shares %s: %v of %d", tt.shares, report.Kinds, report.Records)
+		}
+	}
+	for _, bad := range []string{"", "line", "line=x", "tree=1", "line=-1", "line=0", "line=NaN", "char=Inf"} {
+		if s, err := ParseShares(bad); err == nil {
+			t.Errorf("ParseShares(%q) = %v", bad, s)
+		}
+	}
+}
+
+// Text records are the whole files in order.
+func TestTextIsWholeFiles(t *testing.T) {
+	o := DefaultOptions()
+	o.Repos, o.Format, o.MaxChars = stdlib(t)[1:2], FormatText, 3000
+	data, report := convert(t, o)
+	files := map[string]string{}
+	for _, r := range decode[TextRecord](t, data) {
+		if len(files[r.Path]) != r.Start || len(r.Text) > 3000 {
+			t.Fatalf("%s: piece of %d bytes at %d after %d bytes", r.Path, len(r.Text), r.Start, len(files[r.Path]))
+		}
+		files[r.Path] += r.Text
+	}
+	for path, got := range files {
+		src, err := os.ReadFile(filepath.Join(o.Repos[0], path))
+		if err != nil || string(src) != got {
+			t.Errorf("%s: the pieces are not the file (%v)", path, err)
+		}
+		if formatted, err := format.Source([]byte(got)); err != nil || len(formatted) == 0 {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if len(files) != report.Used || report.Used < 4 {
+		t.Errorf("%d files, report says %d", len(files), report.Used)
+	}
+}
+
+// Windows and chunks on random texts, with long lines and wide characters.
+func TestWindowProperties(t *testing.T) {
+	for seed := range uint64(2000) {
+		rng := rand.New(rand.NewPCG(seed, 2))
+		var b strings.Builder
+		for b.Len() < 50+rng.IntN(800) {
+			b.WriteString([]string{"a", "ä", "漢", "\n", " ", "😀", strings.Repeat("x", rng.IntN(60)), "\r\n"}[rng.IntN(8)])
+		}
+		src := []byte(b.String())
+		limit := 16 + rng.IntN(300)
+		p := &picker{src: src}
+		start := p.runeStart(rng.IntN(len(src)))
+		s := span{start, p.runeStart(min(len(src), start+rng.IntN(limit/2)+1)), KindChar}
+		from, to := window(src, s, limit)
+		switch {
+		case from > s.start || to < s.end || from < 0 || to > len(src):
+			t.Fatalf("seed %d: window %d:%d misses the span %+v", seed, from, to, s)
+		case to-from > max(limit, s.end-s.start):
+			t.Fatalf("seed %d: window of %d bytes, limit %d", seed, to-from, limit)
+		case !utf8.Valid(src[from:s.start]) || !utf8.Valid(src[s.end:to]):
+			t.Fatalf("seed %d: window %d:%d cuts a character", seed, from, to)
+		}
+		at := 0
+		for _, c := range chunks(src, limit) {
+			if c[0] != at || c[1] <= c[0] || c[1]-c[0] > limit || !utf8.Valid(src[c[0]:c[1]]) {
+				t.Fatalf("seed %d: chunk %v after %d, limit %d", seed, c, at, limit)
+			}
+			at = c[1]
+		}
+		if at != len(src) {
+			t.Fatalf("seed %d: chunks end at %d of %d", seed, at, len(src))
+		}
+	}
+}
+
+// A quarter of what the middle leaves is the suffix's, and what one side cannot
+// use goes to the other.
+func TestWindowSides(t *testing.T) {
+	src := []byte(strings.Repeat("0123456\n", 1000))
+	for _, tt := range []struct{ start, before, after int }{
+		{4000, 600, 200}, {0, 0, 800}, {80, 80, 720}, {7992, 800, 0}, {7912, 720, 80},
+	} {
+		from, to := window(src, span{tt.start, tt.start + 8, KindLine}, 808)
+		if before, after := tt.start-from, to-tt.start-8; before != tt.before || after != tt.after {
+			t.Errorf("span at %d: %d bytes before and %d after, want %d and %d", tt.start, before, after, tt.before, tt.after)
+		}
+	}
+}
+
+const code = "package p\n\n// Sum adds the numbers.\nfunc Sum(list []int) int {\n\ttotal := 0\n\tfor _, v := range list {\n\t\ttotal += v\n\t}\n\treturn total\n}\n"
+
+func variant(i int) string { return strings.ReplaceAll(code, "Sum", fmt.Sprintf("Sum%d", i)) }
+
+func TestFilters(t *testing.T) {
+	dir := tree(t, map[string]string{
+		"ok.go":                  code,
+		"copy.go":                code,
+		"vendor/x/x.go":          variant(1),
+		"a/node_modules/b/b.js":  variant(2),
+		"a/testdata/in.go":       variant(3),
+		"gen.go":                 "// Code generated by x. DO NOT EDIT.\n\n" + variant(4),
+		"api.pb.go":              variant(5),
+		"gen.py":                 "# This file is generated automatically.\n" + variant(6),
+		"talks_about.go":         variant(7) + "\n// Code generated by hand is not marked.\nvar s = `\n// Code generated by x. DO NOT EDIT.\n`\n",
+		"app.min.js":             variant(8),
+		"wide.js":                "var x = " + strings.Repeat("1+", 600) + "1;\n" + code,
+		"dense.css":              strings.Repeat(strings.Repeat("a{b:c}", 20)+"\n", 3),
+		"go.sum":                 strings.Repeat("example.com/x v1.0.0 h1:abc=\n", 9),
+		"Cargo.lock":             variant(9),
+		"bin.go":                 "package p\x00" + code,
+		"latin1.py":              "# caf\xe9\n" + code,
+		"tiny.go":                "package p\n",
+		"huge.go":                "package p\n" + strings.Repeat("// line\n", 200),
+		"tokens.go":              variant(10) + "// " + string(sentinels[0]) + "\n",
+		"symbols.py":             strings.Repeat("+-*/ ()[]{} <>!@#$ %^&\n", 8),
+		"data.bin":               variant(11),
+		"lfs.md":                 "version https://git-lfs.github.com/spec/v1\noid sha256:00000000000000000000\nsize 12345\n",
+		"other.py":               "def total(values):\n    result = 0\n    for v in values:\n        result += v\n    return result\n",
+		"comment_only_header.go": "// Package p has words.\n" + variant(12),
+	})
+	if err := os.Symlink("ok.go", filepath.Join(dir, "link.go")); err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.Repos, o.MaxFile = []string{dir}, 1500
+	data, report := convert(t, o)
+	used := map[string]bool{}
+	for _, r := range decode[Record](t, data) {
+		used[r.Path] = true
+	}
+	if want := map[string]bool{"copy.go": true, "talks_about.go": true, "other.py": true, "comment_only_header.go": true}; !mapsEqual(used, want) {
+		t.Errorf("used %v, want %v", used, want)
+	}
+	want := map[string]int{
+		reasonVendored: 2, reasonTestdata: 1, reasonGenerated: 3, reasonMinified: 3, reasonLock: 2, reasonBinary: 2, reasonTooShort: 1,
+		reasonTooLong: 1, reasonSentinel: 1, reasonSymbols: 1, reasonUnknown: 1, reasonPointer: 1, reasonDuplicate: 1,
+	}
+	if !mapsEqual(map[string]int(report.Left), want) {
+		t.Errorf("left out %v, want %v", report.Left, want)
+	}
+	o.Languages = []string{"python"}
+	data, _ = convert(t, o)
+	for _, r := range decode[Record](t, data) {
+		if r.Lang != "python" {
+			t.Errorf("%s is %s", r.Path, r.Lang)
+		}
+	}
+}
+
+func mapsEqual[V comparable](a, b map[string]V) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for k, v := range a {
+		if w, ok := b[k]; !ok || v != w {
+			return false
+		}
+	}
+	return true
+}
+
+// Without git the .gitignore files decide, and both ways agree where every
+// file is tracked.
+func TestListingWithAndWithoutGit(t *testing.T) {
+	files := map[string]string{
+		".gitignore": "*.log\n/build/\n!keep.log\ndocs/*.tmp\n**/cache/\na/**/z.go\n\\#odd\nspace.go   \n[ab].txt\n",
+		"main.go":    code,
+		"x.log":      "x", "keep.log": "x", "sub/y.log": "x",
+		"build/out.go": code, "sub/build/in.go": variant(1),
+		"docs/a.tmp": "x", "docs/deep/a.tmp": "x",
+		"p/cache/c.go": code, "cache/c.go": code,
+		"a/z.go": code, "a/b/c/z.go": code, "a/b/y.go": variant(2),
+		"#odd": "x", "space.go": code, "a.txt": "x", "c.txt": "x",
+		"sub/.gitignore": "!y.log\nlocal/\n", "sub/local/l.go": code, "local/l.go": variant(3),
+	}
+	dir := tree(t, files)
+	walked, err := walk(context.Background(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(walked)
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Skip("git is not installed: nothing to compare with")
+	}
+	for _, args := range [][]string{{"init", "-q"}, {"add", "."}} {
+		cmd := exec.Command(git, append([]string{"-C", dir}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_SYSTEM=/dev/null")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v\n%s", args, err, out)
+		}
+	}
+	l, err := list(context.Background(), dir, "r")
+	if err != nil || l.Method != methodGit {
+		t.Fatalf("%+v, %v", l, err)
+	}
+	if !slices.Equal(l.paths, walked) {
+		t.Errorf("git lists  %q\nwalk lists %q", l.paths, walked)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "untracked.go"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l, err = list(context.Background(), dir, "r")
+	if err != nil || slices.Contains(l.paths, "untracked.go") {
+		t.Errorf("untracked file listed, or %v", err)
+	}
+}
+
+func TestBrokenGoFallsBackToLines(t *testing.T) {
+	o := DefaultOptions()
+	o.Repos = []string{tree(t, map[string]string{"x.go": code + "\nfunc {\n"})}
+	o.Shares = Shares{Syntax: 1}
+	_, report := convert(t, o)
+	if report.Unparsed != 1 || report.Kinds[KindLine] == 0 || report.Kinds[KindLine]+report.Kinds[KindChar] != report.Records {
+		t.Errorf("%d unparsed, %v", report.Unparsed, report.Kinds)
+	}
+}
+
+func TestFailures(t *testing.T) {
+	empty := tree(t, map[string]string{"a.bin": "x"})
+	out := filepath.Join(t.TempDir(), "out.jsonl")
+	run := func(ctx context.Context, change func(*Options)) error {
+		o := DefaultOptions()
+		o.Repos, o.Out = []string{empty}, out
+		change(&o)
+		_, err := Convert(ctx, o)
+		return err
+	}
+	if err := run(context.Background(), func(*Options) {}); !errors.Is(err, ErrNothing) {
+		t.Errorf("nothing usable: %v", err)
+	}
+	if err := run(context.Background(), func(o *Options) { o.Repos = []string{"no/such"} }); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing folder: %v", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := run(ctx, func(o *Options) { o.Repos = stdlib(t)[:1] }); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	for name, change := range map[string]func(*Options){
+		"twice":     func(o *Options) { o.Repos = append(o.Repos, empty) },
+		"window":    func(o *Options) { o.MaxChars = 10 },
+		"middle":    func(o *Options) { o.MaxMiddle = o.MaxChars },
+		"language":  func(o *Options) { o.Languages = []string{"klingon"} },
+		"format":    func(o *Options) { o.Format = "xml" },
+		"workers":   func(o *Options) { o.Workers = 0 },
+		"no folder": func(o *Options) { o.Repos = []string{filepath.Join(empty, "a.bin")} },
+	} {
+		if err := run(context.Background(), change); err == nil || errors.Is(err, ErrNothing) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	entries, err := os.ReadDir(filepath.Dir(out))
+	if err != nil || len(entries) != 0 {
+		t.Errorf("failed runs left %v, %v", entries, err)
+	}
+}
