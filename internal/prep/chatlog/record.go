@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -82,11 +81,11 @@ func parseRecord(line []byte) (*record, error) {
 		if json.Valid(line) {
 			return nil, errNotObject
 		}
-		return nil, fmt.Errorf("malformed JSON: %w", json.Unmarshal(line, new(any)))
+		return nil, json.Unmarshal(line, new(any))
 	}
 	r := new(record)
 	if err := json.Unmarshal(line, r); err != nil {
-		return nil, fmt.Errorf("malformed JSON: %w", err)
+		return nil, err
 	}
 	if t, err := time.Parse(time.RFC3339Nano, r.Timestamp); err == nil {
 		r.time = t
