@@ -129,4 +129,3 @@ func TestListingWithAndWithoutGit(t *testing.T) {
 		t.Errorf("untracked file listed, or %v", err)
 	}
 }
-
