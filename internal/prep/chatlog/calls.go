@@ -61,11 +61,12 @@ func (t *turns) call(b block) (c Call, result Message, reason string) {
 // number gives calls short ids in order of appearance. They are nine
 // characters long, which is what Mistral's chat template insists on.
 func number(messages []Message) {
-	names := map[string]string{}
+	names, calls := map[string]string{}, 0
 	for i := range messages {
 		m := &messages[i]
 		for j := range m.ToolCalls {
-			id := fmt.Sprintf("call%05d", len(names)+1)
+			calls++
+			id := fmt.Sprintf("call%05d", calls)
 			names[m.ToolCalls[j].ID] = id
 			m.ToolCalls[j].ID = id
 		}

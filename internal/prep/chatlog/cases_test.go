@@ -206,6 +206,19 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+// Ids stay apart even where a log uses one twice.
+func TestNumber(t *testing.T) {
+	call := func(id string) Message { return Message{Role: RoleAssistant, ToolCalls: []Call{{ID: id}}} }
+	result := func(id string) Message { return Message{Role: RoleTool, ToolCallID: id} }
+	m := []Message{call("x"), result("x"), call("x"), result("x"), call("y"), result("y")}
+	number(m)
+	for i, want := range []string{"call00001", "call00002", "call00003"} {
+		if m[2*i].ToolCalls[0].ID != want || m[2*i+1].ToolCallID != want {
+			t.Errorf("call %d is %q, answered as %q, want %q", i, m[2*i].ToolCalls[0].ID, m[2*i+1].ToolCallID, want)
+		}
+	}
+}
+
 func TestPromptText(t *testing.T) {
 	for _, tt := range []struct{ in, kept, reason string }{
 		{"fix it", "fix it", ""},

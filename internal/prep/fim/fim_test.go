@@ -87,7 +87,7 @@ func stdlib(t *testing.T) []string {
 // Every record is a window of its file, byte for byte, of the size asked for;
 // its middle is what its kind says.
 func TestRecordsAreWindows(t *testing.T) {
-	for _, size := range []int{400, 2000, 6000} {
+	for _, size := range []int{400, 6000} {
 		o := DefaultOptions()
 		o.Repos, o.MaxChars, o.MaxMiddle, o.Workers = stdlib(t), size, size/3, 2
 		data, report := convert(t, o)
