@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
@@ -25,6 +21,13 @@ type inferenceOptions struct {
 	threads   int
 	gpuLayers int
 	flashAttn bool
+	typeK     string
+	typeV     string
+}
+
+// cacheTypes are the element types that the cache of keys and values may have.
+var cacheTypes = map[string]uint32{
+	"f32": llama.TypeF32, "f16": llama.TypeF16, "bf16": llama.TypeBF16, "q8_0": llama.TypeQ8_0,
 }
 
 // defaultContext caps the context when none is asked for, so that a model
@@ -36,6 +39,9 @@ func (o *inferenceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.lora, "lora", nil, "LoRA adapters to apply, each FILE or FILE:SCALE")
 	flags.IntVarP(&o.ctx, "ctx-size", "c", 0, fmt.Sprintf("context in tokens (0: what the model was trained with, at most %d)", defaultContext))
 	o.addDeviceFlags(flags)
+	names := []string{"f32", "f16", "bf16", "q8_0"}
+	enumVar(flags, &o.typeK, "cache-type-k", "f32", names, "type of cached keys")
+	enumVar(flags, &o.typeV, "cache-type-v", "f32", names, "type of cached values")
 }
 
 func (o *inferenceOptions) addDeviceFlags(flags *pflag.FlagSet) {
@@ -57,8 +63,11 @@ func (o inferenceOptions) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err)
 	}
-	if o.model == "" {
-		return nil, ui.Fail(ui.ExitUsage, errors.New("no model given"), "name a GGUF file with -m")
+	if o.typeV == "q8_0" && !o.flashAttn {
+		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"))
+	}
+	if err := checkModel(o.model, specs); err != nil {
+		return nil, err
 	}
 	if err := o.checkGPU(); err != nil {
 		return nil, err
@@ -107,7 +116,7 @@ func (o inferenceOptions) contextOptions(m *llama.Model) llama.ContextOptions {
 	}
 	return llama.ContextOptions{
 		Ctx: size, Threads: o.threads, FlashAttn: o.flashAttn,
-		TypeK: llama.TypeF16, TypeV: llama.TypeF16,
+		TypeK: cacheTypes[o.typeK], TypeV: cacheTypes[o.typeV],
 	}
 }
 
@@ -117,58 +126,6 @@ func (s *session) close() error {
 		errs = append(errs, a.Adapter.Close())
 	}
 	return errors.Join(append(errs, s.model.Close())...)
-}
-
-// loraSpec is one adapter of a --lora flag.
-type loraSpec struct {
-	path  string
-	scale float32
-}
-
-// parseLoRA reads FILE or FILE:SCALE. What follows the last colon is part of
-// the name unless it is a number.
-func parseLoRA(args []string) ([]loraSpec, error) {
-	var specs []loraSpec
-	for _, arg := range args {
-		spec := loraSpec{path: arg, scale: 1}
-		if at := strings.LastIndexByte(arg, ':'); at >= 0 {
-			if scale, err := strconv.ParseFloat(arg[at+1:], 32); err == nil {
-				spec = loraSpec{path: arg[:at], scale: float32(scale)}
-			}
-		}
-		if spec.path == "" {
-			return nil, fmt.Errorf("--lora %q names no file", arg)
-		}
-		if s := float64(spec.scale); math.IsNaN(s) || math.IsInf(s, 0) {
-			return nil, fmt.Errorf("--lora %q: the scale is not a finite number", arg)
-		}
-		specs = append(specs, spec)
-	}
-	return specs, nil
-}
-
-// modelError gives an error of internal/llama its exit code and hints.
-func modelError(err error) error {
-	var file *llama.FileError
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &file):
-		return ui.Fail(ui.ExitInvalid, err, fileHint(file))
-	case errors.Is(err, llama.ErrNoMemory):
-		return ui.Fail(ui.ExitDevice, err, "ask for a smaller context with --ctx-size")
-	case errors.Is(err, llama.ErrContextFull):
-		return ui.Fail(ui.ExitFailure, err, "ask for a larger context with --ctx-size")
-	default:
-		return err
-	}
-}
-
-func fileHint(file *llama.FileError) string {
-	if file.Reason == "no such file" {
-		return fmt.Sprintf("list what is there with 'ls %s'", filepath.Dir(file.Path))
-	}
-	return fmt.Sprintf("look into the file with 'qlora inspect %s'", file.Path)
 }
 
 // logLlama sends the log of libllama and ggml to the logger of ctx. They are

@@ -17,6 +17,7 @@ import (
 //	wide.gguf     one whose widths are multiples of 256
 //	lora.gguf     an adapter for the first two
 //	other.gguf    an adapter for another architecture
+//	integer.gguf  an adapter whose alpha has the wrong type
 //	cut.gguf      the first half of chat.gguf
 func TestInferenceScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -37,6 +38,7 @@ func writeModels(t *testing.T, dir string) error {
 	llamatest.Model(t, in("wide.gguf"), llamatest.Options{Seed: 1, Embd: 256, Layers: 1})
 	llamatest.Adapter(t, in("lora.gguf"), chat, llamatest.AdapterOptions{Seed: 3})
 	llamatest.Adapter(t, in("other.gguf"), chat, llamatest.AdapterOptions{Arch: "qwen2"})
+	llamatest.Adapter(t, in("integer.gguf"), chat, llamatest.AdapterOptions{IntegerAlpha: true})
 	llamatest.Cut(t, in("chat.gguf"), in("cut.gguf"), 0.5)
 	return nil
 }

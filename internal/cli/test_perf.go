@@ -95,6 +95,9 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 	var results []perf.Result
 	for _, model := range o.models {
 		bar.Describe(model)
+		if err := checkModel(model, nil); err != nil {
+			return err
+		}
 		r, err := perf.Measure(ctx, model, measured, func() { bar.Add(1) })
 		if err != nil {
 			return modelError(err)

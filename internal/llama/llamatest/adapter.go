@@ -15,6 +15,8 @@ type AdapterOptions struct {
 	Targets []string // linears by GGUF name, such as attn_q [all seven]
 	Seed    uint64
 	Arch    string // [the model's]
+	// IntegerAlpha stores alpha as an integer, which libllama aborts on.
+	IntegerAlpha bool
 }
 
 func (a AdapterOptions) withDefaults(o Options) AdapterOptions {
@@ -42,7 +44,11 @@ func Adapter(t testing.TB, path string, o Options, a AdapterOptions) {
 	f.set("general.type", "adapter")
 	f.set("general.architecture", a.Arch)
 	f.set("adapter.type", "lora")
-	f.set("adapter.lora.alpha", a.Alpha)
+	if a.IntegerAlpha {
+		f.set("adapter.lora.alpha", uint32(a.Alpha))
+	} else {
+		f.set("adapter.lora.alpha", a.Alpha)
+	}
 	f.write(t, path)
 }
 

@@ -1,0 +1,114 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/llama"
+	"github.com/qlora/qlora/internal/lora"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// loraSpec is one adapter of a --lora flag.
+type loraSpec struct {
+	path  string
+	scale float32
+}
+
+// parseLoRA reads FILE or FILE:SCALE. What follows the last colon is part of
+// the name unless it is a number.
+func parseLoRA(args []string) ([]loraSpec, error) {
+	var specs []loraSpec
+	for _, arg := range args {
+		spec := loraSpec{path: arg, scale: 1}
+		if at := strings.LastIndexByte(arg, ':'); at >= 0 {
+			if scale, err := strconv.ParseFloat(arg[at+1:], 32); err == nil {
+				spec = loraSpec{path: arg[:at], scale: float32(scale)}
+			}
+		}
+		if spec.path == "" {
+			return nil, fmt.Errorf("--lora %q names no file", arg)
+		}
+		if s := float64(spec.scale); math.IsNaN(s) || math.IsInf(s, 0) {
+			return nil, fmt.Errorf("--lora %q: the scale is not a finite number", arg)
+		}
+		specs = append(specs, spec)
+	}
+	return specs, nil
+}
+
+// checkModel reads the headers of a model and of the adapters for it before
+// libllama does: on values of another type than it expects libllama ends the
+// process.
+func checkModel(model string, adapters []loraSpec) (err error) {
+	base, err := gguf.Open(model)
+	if err != nil {
+		return fileError(fmt.Errorf("load model: %w", err), model)
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	for _, spec := range adapters {
+		if err := fitAdapter(spec.path, base); err != nil {
+			return fileError(fmt.Errorf("load adapter: %w", err), spec.path)
+		}
+	}
+	return nil
+}
+
+// fitAdapter refuses an adapter that libllama cannot apply to base.
+func fitAdapter(path string, base *gguf.File) (err error) {
+	a, err := lora.OpenAdapter(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	if err := a.Check(base); err != nil {
+		return err
+	}
+	return checkAlpha(path)
+}
+
+// checkAlpha wants the one type of alpha that libllama reads.
+func checkAlpha(path string) (err error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	const key = "adapter.lora.alpha"
+	if v, ok := f.Get(key); ok {
+		if _, ok := v.(float32); !ok {
+			return fmt.Errorf("%s: %s is a %T, want float32", path, key, v)
+		}
+	}
+	return nil
+}
+
+// fileError says what to do about a file that cannot be used.
+func fileError(err error, path string) error {
+	hint := fmt.Sprintf("look into the file with 'qlora inspect %s'", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		hint = fmt.Sprintf("list what is there with 'ls %s'", filepath.Dir(path))
+	}
+	return ui.Fail(ui.ExitInvalid, err, hint)
+}
+
+// modelError gives an error of internal/llama its exit code and hints.
+func modelError(err error) error {
+	var file *llama.FileError
+	switch {
+	case errors.As(err, &file):
+		return fileError(err, file.Path)
+	case errors.Is(err, llama.ErrNoMemory):
+		return ui.Fail(ui.ExitDevice, err, "ask for a smaller context with --ctx-size")
+	case errors.Is(err, llama.ErrContextFull):
+		return ui.Fail(ui.ExitFailure, err, "ask for a larger context with --ctx-size")
+	default:
+		return err
+	}
+}
