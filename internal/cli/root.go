@@ -46,6 +46,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)
 	root.AddCommand(
+		newDemoCmd(s),
 		newPrepCmd(s),
 		newInitCmd(s),
 		newTrainCmd(s),
