@@ -155,6 +155,7 @@ func TestCacheTypesAndFlashAttention(t *testing.T) {
 		"flash":       {llama.ContextOptions{FlashAttn: true, TypeK: llama.TypeF16, TypeV: llama.TypeF16}, 2e-2},
 		"flash, q8_0": {llama.ContextOptions{FlashAttn: true, TypeK: llama.TypeQ8_0, TypeV: llama.TypeQ8_0}, 0.2},
 	} {
+		c.o.Threads = 1
 		d := distance(t, allLogits(t, newContext(t, m, c.o), tokens), want)
 		if d == 0 || d > c.bound {
 			t.Errorf("%s: logits %g from those of an F32 cache, want above 0 and at most %g", name, d, c.bound)
