@@ -33,9 +33,9 @@ type temporaries struct {
 
 // head is the part after the last block, run over chunks of c positions.
 type head struct {
-	rows, hn, packed, logits, dhn, drow, u *ggml.Tensor
-	norm                                   norm
-	out                                    linear
+	rows, hn, packed, logits, dlogits, dhn, drow, u *ggml.Tensor
+	norm                                            norm
+	out                                             linear
 }
 
 // tensorsPerBlock bounds the tensors and views that one kept takes.
@@ -83,21 +83,21 @@ func (e *Engine) declareKept(s *ggml.Store) *kept {
 	p, n := e.p, e.n
 	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
 	k := &kept{
-		q: s.New("q", ggml.F32, q, n), k: s.New("k", ggml.F32, kv, n), v: s.New("v", ggml.F32, kv, n),
-		att: s.New("attention", ggml.F32, (p.HeadDim+1)*p.Heads*n), mid: s.New("mid", ggml.F32, p.Embd, n),
-		gate: s.New("gate", ggml.F32, p.FFN, n), up: s.New("up", ggml.F32, p.FFN, n),
+		q: s.New("q", e.act, q, n), k: s.New("k", e.act, kv, n), v: s.New("v", e.act, kv, n),
+		att: s.New("attention", e.act, e.shape.ForwardElements(e.act, n)), mid: s.New("mid", ggml.F32, p.Embd, n),
+		gate: s.New("gate", e.act, p.FFN, n), up: s.New("up", e.act, p.FFN, n),
 	}
 	k.o = s.View(k.att, "o", 0, q, n)
 	k.qRaw, k.kRaw = k.q, k.k
 	if p.QKNorm {
-		k.qRaw, k.kRaw = s.New("q raw", ggml.F32, q, n), s.New("k raw", ggml.F32, kv, n)
+		k.qRaw, k.kRaw = s.New("q raw", e.act, q, n), s.New("k raw", e.act, kv, n)
 		k.qHeads, k.kHeads = s.View(k.q, "q heads", 0, p.HeadDim, p.Heads*n), s.View(k.k, "k heads", 0, p.HeadDim, p.KVHeads*n)
 		k.qRawHeads = s.View(k.qRaw, "q raw heads", 0, p.HeadDim, p.Heads*n)
 		k.kRawHeads = s.View(k.kRaw, "k raw heads", 0, p.HeadDim, p.KVHeads*n)
 	}
 	if r := e.rank(); r > 0 {
 		for i := range k.u {
-			k.u[i] = s.New("u", ggml.F32, r, n)
+			k.u[i] = s.New("u", e.act, r, n)
 		}
 	}
 	return k
@@ -106,11 +106,11 @@ func (e *Engine) declareKept(s *ggml.Store) *kept {
 func (e *Engine) declareTemporaries(s *ggml.Store) {
 	p, n, t := e.p, e.n, &e.tmp
 	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
-	t.h, t.dh = s.New("h", ggml.F32, p.Embd, n), s.New("dh", ggml.F32, p.Embd, n)
-	t.act, t.dact = s.New("act", ggml.F32, p.FFN, n), s.New("dact", ggml.F32, p.FFN, n)
-	t.dgu = s.New("dgate dup", ggml.F32, 2*p.FFN*n)
+	t.h, t.dh = s.New("h", e.act, p.Embd, n), s.New("dh", e.act, p.Embd, n)
+	t.act, t.dact = s.New("act", e.act, p.FFN, n), s.New("dact", e.act, p.FFN, n)
+	t.dgu = s.New("dgate dup", e.act, 2*p.FFN*n)
 	t.dgate, t.dup = s.View(t.dgu, "dgate", 0, p.FFN, n), s.View(t.dgu, "dup", p.FFN*n, p.FFN, n)
-	t.do, t.dqkv = s.New("do", ggml.F32, q, n), s.New("dqkv", ggml.F32, (q+2*kv)*n)
+	t.do, t.dqkv = s.New("do", e.act, q, n), s.New("dqkv", e.act, (q+2*kv)*n)
 	t.dq, t.dk = s.View(t.dqkv, "dq", 0, q, n), s.View(t.dqkv, "dk", q*n, kv, n)
 	t.dv = s.View(t.dqkv, "dv", (q+kv)*n, kv, n)
 	t.dqHeads, t.dkHeads = s.View(t.dq, "dq heads", 0, p.HeadDim, p.Heads*n), s.View(t.dk, "dk heads", 0, p.HeadDim, p.KVHeads*n)
@@ -118,11 +118,11 @@ func (e *Engine) declareTemporaries(s *ggml.Store) {
 	c := e.plan.chunk
 	t.v, t.drop = map[int64]*ggml.Tensor{}, map[[2]int64]*ggml.Tensor{}
 	if r := e.rank(); r > 0 {
-		v := s.New("v", ggml.F32, r*max(n, c))
+		v := s.New("v", e.act, r*max(n, c))
 		t.v[n], t.v[c] = s.View(v, "v", 0, r, n), s.View(v, "v head", 0, r, c)
 	}
 	if e.o.LoRA.Dropout > 0 && e.rank() > 0 {
-		d := s.New("dropped", ggml.F32, max(p.FFN, q, p.Embd)*max(n, c))
+		d := s.New("dropped", e.act, max(p.FFN, q, p.Embd)*max(n, c))
 		for _, shape := range [][2]int64{{p.Embd, n}, {q, n}, {p.FFN, n}, {p.Embd, c}} {
 			t.drop[shape] = s.View(d, "dropped", 0, shape[0], shape[1])
 		}
@@ -131,11 +131,12 @@ func (e *Engine) declareTemporaries(s *ggml.Store) {
 
 func (e *Engine) declareHead(s *ggml.Store) {
 	p, c, h := e.p, e.plan.chunk, &e.head
-	h.rows, h.hn = s.New("rows", ggml.F32, p.Embd, c), s.New("rows normed", ggml.F32, p.Embd, c)
-	h.dhn, h.drow = s.New("drows normed", ggml.F32, p.Embd, c), s.New("drows", ggml.F32, p.Embd, c)
+	h.rows, h.hn = s.New("rows", ggml.F32, p.Embd, c), s.New("rows normed", e.act, p.Embd, c)
+	h.dhn, h.drow = s.New("drows normed", e.act, p.Embd, c), s.New("drows", ggml.F32, p.Embd, c)
 	h.packed = s.New("logits and losses", ggml.F32, p.Vocab*c+c)
 	h.logits = s.View(h.packed, "logits", 0, p.Vocab, c)
+	h.dlogits = s.Narrow(h.logits, "dlogits", e.act)
 	if r := e.rank(); r > 0 {
-		h.u = s.New("u head", ggml.F32, r, c)
+		h.u = s.New("u head", e.act, r, c)
 	}
 }

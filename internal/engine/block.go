@@ -20,7 +20,7 @@ func (e *Engine) norm(w *model.Weight) norm {
 
 func (e *Engine) normBack(g *ggml.Graph, n norm, dx, dy, x *ggml.Tensor, accumulate bool) {
 	if n.gw != nil {
-		g.NormBackWeight(n.gw, dy, x, e.p.Eps)
+		g.NormBackWeight(n.gw, dy, x, e.p.Eps, e.scratch)
 	}
 	g.NormBack(dx, dy, x, n.w, accumulate, e.p.Eps)
 }

@@ -18,6 +18,7 @@ type Engine struct {
 	n       int64 // tokens of a micro-batch
 	plan    Plan
 	backend *ggml.Backend
+	act     ggml.Type // of activations; the residual stream and everything trained stay F32
 	w       *model.Weights
 	t       *trainable
 	acts    *ggml.Store
@@ -46,7 +47,7 @@ func New(f *gguf.File, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length)}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation}
 	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
 	if err := e.open(f); err != nil {
 		e.Close()
@@ -56,7 +57,7 @@ func New(f *gguf.File, o Options) (*Engine, error) {
 }
 
 func (e *Engine) open(f *gguf.File) (err error) {
-	if e.backend, err = ggml.NewCPU(e.o.Threads); err != nil {
+	if e.backend, err = openBackend(e.o); err != nil {
 		return err
 	}
 	if e.w, err = model.Bind(f, e.p, e.backend); err != nil {
@@ -76,6 +77,13 @@ func (e *Engine) open(f *gguf.File) (err error) {
 		e.blocks = append(e.blocks, e.block(&e.w.Blocks[i]))
 	}
 	return e.buildGraphs()
+}
+
+func openBackend(o Options) (*ggml.Backend, error) {
+	if o.Module != nil {
+		return o.Module.Open(o.Device)
+	}
+	return ggml.NewCPU(o.Threads)
 }
 
 func (e *Engine) makeTrainable(f *gguf.File) error {

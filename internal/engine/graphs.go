@@ -23,6 +23,9 @@ func (e *Engine) graph(name string) (*ggml.Graph, error) {
 	g, err := ggml.NewGraph(name, nodesPerGraph)
 	if err == nil {
 		e.g.all = append(e.g.all, g)
+		if e.act != ggml.F32 {
+			g.AllowHalf()
+		}
 	}
 	return g, err
 }
@@ -88,7 +91,7 @@ func (e *Engine) buildEnds() (err error) {
 	}
 	e.g.input, err = e.build("input", func(g *ggml.Graph) {
 		g.RopeTable(e.in.table, e.in.positions, e.in.frequencies, e.p.Rope.Magnitude)
-		g.Embed(e.x[0], embedding, e.in.tokens)
+		g.Embed(e.x[0], embedding, e.in.tokens, e.scratch)
 	})
 	if err != nil {
 		return err
@@ -106,7 +109,7 @@ func (e *Engine) buildEnds() (err error) {
 	}
 	e.g.evalLoss, err = e.build("eval loss", func(g *ggml.Graph) {
 		e.headForward(g, false)
-		g.Loss(e.head.packed, e.head.logits, e.in.labels, e.in.scale, false)
+		g.Loss(e.head.packed, e.head.logits, e.in.labels, e.in.scale, false, e.act)
 	})
 	if err != nil {
 		return err
@@ -126,8 +129,8 @@ func (e *Engine) headForward(g *ggml.Graph, training bool) {
 func (e *Engine) lossAndBackward(g *ggml.Graph) {
 	h := &e.head
 	e.headForward(g, true)
-	g.Loss(h.packed, h.logits, e.in.labels, e.in.scale, true)
-	e.backward(g, &h.out, h.dhn, h.logits, h.hn, h.u, false)
+	g.Loss(h.packed, h.logits, e.in.labels, e.in.scale, true, e.act)
+	e.backward(g, &h.out, h.dhn, h.dlogits, h.hn, h.u, false)
 	e.normBack(g, h.norm, h.drow, h.dhn, h.rows, false)
 	g.Scatter(e.dx, h.drow, e.in.idx)
 }

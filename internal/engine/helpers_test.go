@@ -4,10 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/qlora/qlora/internal/dataset"
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/lora"
 )
@@ -155,6 +158,7 @@ func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	if o.Beta1 == 0 {
 		o.Beta1, o.Beta2, o.Eps = 0.9, 0.999, 1e-8
 	}
+	o.Module = testModule(t)
 	e, err := New(f, o)
 	if err != nil {
 		t.Fatal(err)
@@ -165,6 +169,24 @@ func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 		}
 	})
 	return e
+}
+
+// loadModule opens the CUDA module that QLORA_CUDA_LIBRARY names; without one the tests run on the CPU.
+var loadModule = sync.OnceValues(func() (*ggml.Module, error) {
+	path := os.Getenv("QLORA_CUDA_LIBRARY")
+	if path == "" {
+		return nil, nil
+	}
+	return ggml.LoadModule(path)
+})
+
+func testModule(t *testing.T) *ggml.Module {
+	t.Helper()
+	m, err := loadModule()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // setWeights puts values(name) into every trained parameter and clears the moments.

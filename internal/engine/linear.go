@@ -36,13 +36,6 @@ func (e *Engine) linear(l model.Linear) linear {
 	return out
 }
 
-func (l *linear) rank() int64 {
-	if l.a == nil {
-		return 0
-	}
-	return l.a.Ne(1)
-}
-
 // forward adds the nodes of y = W x (+ residual). u [r, n] keeps A drop(x) for the backward pass.
 func (e *Engine) forward(g *ggml.Graph, l *linear, y, x, residual, u *ggml.Tensor, training bool) {
 	init := ggml.Zero()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/lora"
 )
 
@@ -32,6 +33,10 @@ type Options struct {
 	Seed                           uint64
 	From                           string // adapter file to continue from
 
+	Module     *ggml.Module // CUDA module to compute with; nil: the CPU
+	Device     int          // which of the module's devices
+	Activation ggml.Type    // F32, or F16 or BF16 on a device
+
 	headChunk int64 // positions of the head at a time; 0: as many as logitsBudget allows
 }
 
@@ -41,6 +46,8 @@ func (o Options) check() error {
 		return fmt.Errorf("unknown method %q; methods are qlora and full", o.Method)
 	case !slices.Contains([]string{RecomputeNone, RecomputeBlock, RecomputeAuto}, o.Recompute):
 		return fmt.Errorf("unknown recompute %q; choices are none, block and auto", o.Recompute)
+	case !slices.Contains([]ggml.Type{ggml.F32, ggml.F16, ggml.BF16}, o.Activation) || o.Module == nil && o.Activation != ggml.F32:
+		return fmt.Errorf("activations of type %s; the cpu computes in f32, a device in f32, f16 or bf16", o.Activation)
 	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > 1<<24:
 		return fmt.Errorf("a micro-batch of %d x %d tokens is out of range", o.Rows, o.Length)
 	case o.Method == MethodFull && o.From != "":

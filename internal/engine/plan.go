@@ -34,22 +34,22 @@ func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
 	if plan.chunk = e.o.headChunk; plan.chunk == 0 {
 		plan.chunk = headChunk(n, p.Vocab)
 	}
-	plan.scratch = ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
-	perToken := e.keptPerToken()
+	plan.scratch = e.scratchBytes()
+	perToken := e.keptPerToken() // bytes
 	inputs := 4 * n * p.Embd * (p.Layers + 1)
 	plan.Workspace = e.workspace(plan)
 	plan.Recompute = e.o.Recompute
 	if plan.Recompute == RecomputeAuto {
 		budget := e.o.MemoryBudget
 		if budget == 0 {
-			free, err := availableMemory()
+			free, err := e.freeMemory()
 			if err != nil {
 				return plan, err
 			}
-			budget = free / 2
+			budget = free
 		}
 		plan.Recompute = RecomputeNone
-		if plan.Total()+inputs+4*n*perToken*p.Layers > budget {
+		if plan.Total()+inputs+n*perToken*p.Layers > budget {
 			plan.Recompute = RecomputeBlock
 		}
 	}
@@ -57,7 +57,7 @@ func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
 	if plan.Recompute == RecomputeBlock {
 		blocks = 1
 	}
-	plan.Kept = inputs + 4*n*perToken*blocks
+	plan.Kept = inputs + n*perToken*blocks
 	return plan, nil
 }
 
@@ -68,25 +68,46 @@ func headChunk(n, vocab int64) int64 {
 	return (n + chunks - 1) / chunks
 }
 
-// keptPerToken counts the values of one kept per token.
+// keptPerToken is the size of one kept per token.
 func (e *Engine) keptPerToken() int64 {
 	p := e.p
 	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
-	n := 2*q + 2*kv + p.Heads + p.Embd + 2*p.FFN + 7*e.rank()
+	values := 2*q + 2*kv + 2*p.FFN + 7*e.rank()
 	if p.QKNorm {
-		n += q + kv
+		values += q + kv
 	}
-	return n
+	return values*e.act.RowBytes(1) + 4*(p.Heads+p.Embd)
 }
 
 func (e *Engine) workspace(plan Plan) int64 {
 	p, n, c := e.p, e.n, plan.chunk
 	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
-	values := n*(3*p.Embd+4*p.FFN+2*q+2*kv+p.Rope.Dims+3) + e.rank()*(max(n, c)+c) + c*(4*p.Embd+p.Vocab+3)
+	narrow := n*(2*p.Embd+4*p.FFN+2*q+2*kv) + e.rank()*(max(n, c)+c) + 2*c*p.Embd
 	if e.o.LoRA.Dropout > 0 && e.rank() > 0 {
-		values += max(p.FFN, q, p.Embd) * max(n, c)
+		narrow += max(p.FFN, q, p.Embd) * max(n, c)
 	}
-	return 4*values + plan.scratch
+	wide := n*(p.Embd+p.Rope.Dims+3) + c*(2*p.Embd+p.Vocab+3)
+	return narrow*e.act.RowBytes(1) + 4*wide + plan.scratch
+}
+
+// scratchBytes is what operations need beside their operands: on the CPU packed panels and attention scores for every
+// thread, on a device the largest weight in the activations' type.
+func (e *Engine) scratchBytes() int64 {
+	if e.backend.OnHost() {
+		return ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
+	}
+	largest := max(e.p.Vocab*e.p.Embd, e.p.FFN*e.p.Embd, e.p.Heads*e.p.HeadDim*e.p.Embd) * e.act.RowBytes(1)
+	return max(largest, 4*e.n*e.p.Heads, 4*e.n*e.p.Embd)
+}
+
+// freeMemory is what recompute auto may spend: half of what the host has, for others live there too, or nearly all of a
+// device.
+func (e *Engine) freeMemory() (int64, error) {
+	if e.backend.OnHost() {
+		free, err := availableMemory()
+		return free / 2, err
+	}
+	return int64(float64(e.o.Module.Devices()[e.o.Device].Free) * 0.95), nil
 }
 
 // availableMemory is what the kernel says can be had without swapping (MemAvailable of /proc/meminfo).

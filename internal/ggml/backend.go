@@ -8,11 +8,12 @@ import (
 	"fmt"
 )
 
-// Backend computes graphs on the CPU with a pool of threads that stays alive between graphs.
+// Backend computes graphs: on the CPU with a pool of threads that stays alive between graphs, or on a CUDA device.
 type Backend struct {
 	ptr     C.ggml_backend_t
 	pool    C.ggml_threadpool_t
 	threads int
+	module  *Module // nil on the CPU
 }
 
 // NewCPU starts a CPU backend. Results do not depend on the number of threads.
@@ -37,15 +38,29 @@ func (b *Backend) Compute(g *Graph) error {
 		return err
 	}
 	if status := C.ggml_backend_graph_compute(b.ptr, g.graph); status != 0 {
-		return fmt.Errorf("compute graph %s: ggml status %d", g.name, int(status))
+		return fmt.Errorf("compute graph %s: ggml status %d%s", g.name, int(status), b.reason())
 	}
 	return nil
 }
+
+// reason is what the CUDA module says of its last failure.
+func (b *Backend) reason() string {
+	if b.module == nil {
+		return ""
+	}
+	return ": " + C.GoString(C.qlora_module_error(b.module.ptr))
+}
+
+// OnHost reports whether tensors live in ordinary memory, where files can be mapped.
+func (b *Backend) OnHost() bool { return b.module == nil }
 
 // Close stops the threads. It may be called twice.
 func (b *Backend) Close() error {
 	if b.ptr == nil {
 		return nil
+	}
+	if b.module != nil {
+		C.qlora_module_detach(b.module.ptr, b.ptr)
 	}
 	C.ggml_backend_free(b.ptr)
 	if b.pool != nil {

@@ -1,5 +1,7 @@
 #include "bridge.h"
 
+#include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,4 +50,51 @@ struct ggml_tensor * qlora_node(ggml_context_t ctx, struct ggml_tensor * dst, st
 
 int qlora_mapped_tensor(struct ggml_tensor * t, ggml_backend_buffer_t buffer, void * addr) {
     return ggml_backend_tensor_alloc(buffer, t, addr);
+}
+
+static bool find(void * handle, const char * name, void ** out, char * why) {
+    *out = dlsym(handle, name);
+    if (*out == NULL) {
+        snprintf(why, 256, "it does not export %s", name);
+    }
+    return *out != NULL;
+}
+
+struct qlora_module * qlora_open_module(const char * path, char * why) {
+    void * handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (handle == NULL) {
+        snprintf(why, 256, "%s", dlerror());
+        return NULL;
+    }
+    struct qlora_module * m = calloc(1, sizeof *m);
+    if (m == NULL || !find(handle, "qlora_cuda_stamp", (void **) &m->stamp, why) || !find(handle, "qlora_cuda_error", (void **) &m->error, why) ||
+        !find(handle, "qlora_cuda_attach", (void **) &m->attach, why) || !find(handle, "qlora_cuda_detach", (void **) &m->detach, why)) {
+        free(m);
+        dlclose(handle);
+        return NULL;
+    }
+    return m; // the handle stays open: ggml registers the module for good
+}
+
+const char * qlora_module_stamp(const struct qlora_module * m) {
+    return m->stamp();
+}
+
+const char * qlora_module_error(const struct qlora_module * m) {
+    return m->error();
+}
+
+int qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend) {
+    return m->attach(backend);
+}
+
+void qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend) {
+    m->detach(backend);
+}
+
+void qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1) {
+    view->type  = type;
+    view->ne[0] = ne0, view->ne[1] = ne1, view->ne[2] = view->ne[3] = 1;
+    view->nb[0] = ggml_get_type_traits(type)->type_size;
+    view->nb[1] = nb1, view->nb[2] = view->nb[3] = nb1 * (size_t) ne1;
 }

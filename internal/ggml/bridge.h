@@ -6,3 +6,20 @@ ggml_backend_t       qlora_cpu_backend(int threads, ggml_threadpool_t * pool);
 struct ggml_tensor * qlora_node(ggml_context_t ctx, struct ggml_tensor * dst, struct ggml_tensor ** src, int n_src, struct qlora_op * op);
 void                 qlora_install_log(void);
 int                  qlora_mapped_tensor(struct ggml_tensor * t, ggml_backend_buffer_t buffer, void * addr);
+
+// The CUDA module, once loaded; it stays so until the process ends.
+struct qlora_module {
+    ggml_backend_reg_t reg;
+    const char * (*stamp)(void);
+    const char * (*error)(void);
+    int (*attach)(ggml_backend_t backend);
+    void (*detach)(ggml_backend_t backend);
+};
+// Opens the module at path; NULL and a message in `why` (256 bytes) when that fails.
+struct qlora_module * qlora_open_module(const char * path, char * why);
+const char * qlora_module_stamp(const struct qlora_module * m);
+const char * qlora_module_error(const struct qlora_module * m);
+int          qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend);
+void         qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend);
+// Makes a view see its memory as another type: rows of ne0 elements, nb1 bytes apart.
+void         qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1);

@@ -30,6 +30,8 @@ typedef struct ggml_context *        ggml_context_t;
 typedef struct ggml_cgraph *         ggml_cgraph_t;
 typedef struct ggml_backend *        ggml_backend_t;
 typedef struct ggml_backend_buffer * ggml_backend_buffer_t;
+typedef struct ggml_backend_reg *    ggml_backend_reg_t;
+typedef struct ggml_backend_device * ggml_backend_dev_t;
 typedef struct ggml_threadpool *     ggml_threadpool_t;
 
 struct ggml_tensor {
@@ -104,6 +106,13 @@ ggml_threadpool_t     ggml_threadpool_new(struct ggml_threadpool_params * params
 void                  ggml_threadpool_free(ggml_threadpool_t pool);
 struct ggml_threadpool_params ggml_threadpool_params_default(int n_threads);
 void                  ggml_backend_free(ggml_backend_t backend);
+void                  ggml_backend_synchronize(ggml_backend_t backend);
+ggml_backend_reg_t    ggml_backend_load(const char * path);
+size_t                ggml_backend_reg_dev_count(ggml_backend_reg_t reg);
+ggml_backend_dev_t    ggml_backend_reg_dev_get(ggml_backend_reg_t reg, size_t index);
+const char *          ggml_backend_dev_description(ggml_backend_dev_t device);
+void                  ggml_backend_dev_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
+ggml_backend_t        ggml_backend_dev_init(ggml_backend_dev_t device, const char * params);
 int32_t               ggml_backend_graph_compute(ggml_backend_t backend, ggml_cgraph_t graph);
 ggml_backend_buffer_t ggml_backend_alloc_ctx_tensors(ggml_context_t ctx, ggml_backend_t backend);
 ggml_backend_buffer_t ggml_backend_cpu_buffer_from_ptr(void * ptr, size_t size);

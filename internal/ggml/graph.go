@@ -17,6 +17,7 @@ type Graph struct {
 	graph C.ggml_cgraph_t
 	ops   []*C.struct_qlora_op
 	room  int
+	half  bool
 	err   error
 }
 
@@ -29,6 +30,9 @@ func NewGraph(name string, n int) (*Graph, error) {
 	}
 	return &Graph{name: name, ctx: ctx, graph: C.ggml_new_graph_custom(ctx, C.size_t(n), false), room: n}, nil
 }
+
+// AllowHalf accepts F16 and BF16 activations, which the CPU's operations do not compute.
+func (g *Graph) AllowHalf() { g.half = true }
 
 // Err is the first error met while nodes were added.
 func (g *Graph) Err() error { return g.err }
@@ -88,28 +92,54 @@ func (g *Graph) add(kind C.enum_qlora_op_kind, dst *Tensor, p opParams, src ...*
 	C.ggml_graph_add_node(g.graph, C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op))
 }
 
-// matrix checks that t is F32 and holds d x n values.
-func (g *Graph) matrix(op string, t *Tensor, d, n int64) bool {
-	if g.err != nil {
+// f32 checks that t is F32 and holds d x n values.
+func (g *Graph) f32(op string, t *Tensor, d, n int64) bool {
+	if !g.matrix(op, t, d, n) {
 		return false
 	}
-	if t == nil || t.Type() != F32 || t.Ne(0) != d || t.Elements() != d*n {
-		g.fail(op, "%s is not F32 [%d, %d]", t, d, n)
+	if t.Type() != F32 {
+		g.fail(op, "%s is not F32", t)
 		return false
 	}
 	return true
 }
 
-// flat checks that t holds at least n values of type F32.
-func (g *Graph) flat(op string, t *Tensor, n int64) bool {
+// matrix checks that t has an activation's type and holds d x n values.
+func (g *Graph) matrix(op string, t *Tensor, d, n int64) bool {
 	if g.err != nil {
 		return false
 	}
-	if t == nil || t.Type() != F32 || t.Elements() < n {
-		g.fail(op, "%s holds fewer than %d F32 values", t, n)
+	if !g.activation(t) || t.Ne(0) != d || t.Elements() != d*n {
+		g.fail(op, "%s is no activation [%d, %d]", t, d, n)
 		return false
 	}
 	return true
+}
+
+func (g *Graph) activation(t *Tensor) bool {
+	return t != nil && (t.Type() == F32 || g.half && (t.Type() == F16 || t.Type() == BF16))
+}
+
+// flat checks that t holds at least n values of type typ.
+func (g *Graph) flat(op string, t *Tensor, typ Type, n int64) bool {
+	if g.err != nil {
+		return false
+	}
+	if !g.activation(t) || t.Type() != typ || t.Elements() < n {
+		g.fail(op, "%s holds fewer than %d values of %s", t, n, typ)
+		return false
+	}
+	return true
+}
+
+// same checks that all tensors have one type.
+func (g *Graph) same(op string, first *Tensor, rest ...*Tensor) bool {
+	for _, t := range rest {
+		if g.err == nil && t.Type() != first.Type() {
+			g.fail(op, "%s and %s differ in type", first, t)
+		}
+	}
+	return g.err == nil
 }
 
 func (g *Graph) indices(op string, t *Tensor, n int64) bool {

@@ -6,7 +6,7 @@ import "C"
 // Norm: y = x * w / sqrt(mean(x^2) + eps) for each row of x [d, n].
 func (g *Graph) Norm(y, x, w *Tensor, eps float32) {
 	const op = "norm"
-	if g.matrix(op, w, x.Ne(0), 1) && g.matrix(op, y, x.Ne(0), x.Ne(1)) {
+	if g.f32(op, w, x.Ne(0), 1) && g.matrix(op, y, x.Ne(0), x.Ne(1)) {
 		g.add(C.QLORA_OP_NORM, y, opParams{f: [2]float32{eps}}, x, w)
 	}
 }
@@ -14,23 +14,23 @@ func (g *Graph) Norm(y, x, w *Tensor, eps float32) {
 // NormBack: the VJP of Norm in x, added to dx when accumulate is set.
 func (g *Graph) NormBack(dx, dy, x, w *Tensor, accumulate bool, eps float32) {
 	const op = "norm back"
-	if g.matrix(op, w, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) && g.matrix(op, dx, x.Ne(0), x.Ne(1)) {
+	if g.f32(op, w, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) && g.matrix(op, dx, x.Ne(0), x.Ne(1)) {
 		g.add(C.QLORA_OP_NORM_BACK, dx, opParams{i: [6]int32{flag(accumulate)}, f: [2]float32{eps}}, dy, x, w)
 	}
 }
 
 // NormBackWeight: dw[d] += the VJP of Norm in w.
-func (g *Graph) NormBackWeight(dw, dy, x *Tensor, eps float32) {
+func (g *Graph) NormBackWeight(dw, dy, x *Tensor, eps float32, scratch *Tensor) {
 	const op = "norm back weight"
-	if g.matrix(op, dw, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) {
-		g.add(C.QLORA_OP_NORM_BACK_W, dw, opParams{f: [2]float32{eps}}, dy, x)
+	if g.f32(op, dw, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) {
+		g.add(C.QLORA_OP_NORM_BACK_W, dw, opParams{f: [2]float32{eps}}, dy, x, scratch)
 	}
 }
 
 // RopeTable fills table [rotated dimensions, n] with magnitude*cos and magnitude*sin of positions x frequencies.
 func (g *Graph) RopeTable(table, positions, frequencies *Tensor, magnitude float32) {
 	const op = "rope table"
-	if g.indices(op, positions, table.Ne(1)) && g.matrix(op, frequencies, table.Ne(0)/2, 1) {
+	if g.indices(op, positions, table.Ne(1)) && g.f32(op, frequencies, table.Ne(0)/2, 1) && g.f32(op, table, table.Ne(0), table.Ne(1)) {
 		g.add(C.QLORA_OP_ROPE_TABLE, table, opParams{f: [2]float32{magnitude}}, positions, frequencies)
 	}
 }
@@ -39,7 +39,7 @@ func (g *Graph) RopeTable(table, positions, frequencies *Tensor, magnitude float
 // inverse applies the transposed rotation, which is the VJP.
 func (g *Graph) Rope(y, x, table *Tensor, headDim int64, neox, inverse bool) {
 	const op = "rope"
-	if !g.matrix(op, y, x.Ne(0), x.Ne(1)) || !g.matrix(op, table, table.Ne(0), x.Ne(1)) {
+	if !g.matrix(op, y, x.Ne(0), x.Ne(1)) || !g.same(op, x, y) || !g.f32(op, table, table.Ne(0), x.Ne(1)) {
 		return
 	}
 	if headDim < table.Ne(0) || x.Ne(0)%headDim != 0 {
@@ -65,13 +65,18 @@ func (g *Graph) attention(op string, s AttentionShape, q, k, v, segments *Tensor
 	}
 	n := q.Ne(1)
 	return g.matrix(op, q, s.HeadDim*s.Heads, n) && g.matrix(op, k, s.HeadDim*s.KVHeads, n) &&
-		g.matrix(op, v, s.HeadDim*s.KVHeads, n) && g.indices(op, segments, n)
+		g.matrix(op, v, s.HeadDim*s.KVHeads, n) && g.same(op, q, k, v) && g.indices(op, segments, n)
+}
+
+// ForwardElements is the size of what Attention writes for n tokens, in elements of typ: the log-sum-exp is F32 always.
+func (s AttentionShape) ForwardElements(typ Type, n int64) int64 {
+	return s.HeadDim*s.Heads*n + s.Heads*n*F32.RowBytes(1)/typ.RowBytes(1)
 }
 
 // Attention writes O [head dim * heads, n] and then the log-sum-exp [heads, n] to the flat tensor out.
 func (g *Graph) Attention(out, q, k, v, segments *Tensor, s AttentionShape, scratch *Tensor) {
 	const op = "attention"
-	if g.attention(op, s, q, k, v, segments) && g.flat(op, out, (s.HeadDim+1)*s.Heads*q.Ne(1)) {
+	if g.attention(op, s, q, k, v, segments) && g.flat(op, out, q.Type(), s.ForwardElements(q.Type(), q.Ne(1))) {
 		g.add(C.QLORA_OP_ATTN, out, s.params(), q, k, v, segments, scratch)
 	}
 }
@@ -80,8 +85,8 @@ func (g *Graph) Attention(out, q, k, v, segments *Tensor, s AttentionShape, scra
 func (g *Graph) AttentionBack(out, q, k, v, fwd, do, segments *Tensor, s AttentionShape, scratch *Tensor) {
 	const op = "attention back"
 	n := q.Ne(1)
-	if g.attention(op, s, q, k, v, segments) && g.flat(op, fwd, (s.HeadDim+1)*s.Heads*n) &&
-		g.matrix(op, do, s.HeadDim*s.Heads, n) && g.flat(op, out, s.HeadDim*(s.Heads+2*s.KVHeads)*n) {
+	if g.attention(op, s, q, k, v, segments) && g.flat(op, fwd, q.Type(), s.ForwardElements(q.Type(), n)) &&
+		g.matrix(op, do, s.HeadDim*s.Heads, n) && g.same(op, q, do) && g.flat(op, out, q.Type(), s.HeadDim*(s.Heads+2*s.KVHeads)*n) {
 		g.add(C.QLORA_OP_ATTN_BACK, out, s.params(), q, k, v, fwd, do, segments, scratch)
 	}
 }
@@ -89,7 +94,7 @@ func (g *Graph) AttentionBack(out, q, k, v, fwd, do, segments *Tensor, s Attenti
 // SwiGLU: y = silu(gate) * up.
 func (g *Graph) SwiGLU(y, gate, up *Tensor) {
 	const op = "swiglu"
-	if g.matrix(op, gate, y.Ne(0), y.Ne(1)) && g.matrix(op, up, y.Ne(0), y.Ne(1)) {
+	if g.matrix(op, gate, y.Ne(0), y.Ne(1)) && g.matrix(op, up, y.Ne(0), y.Ne(1)) && g.same(op, y, gate, up) {
 		g.add(C.QLORA_OP_SWIGLU, y, opParams{}, gate, up)
 	}
 }
@@ -97,7 +102,7 @@ func (g *Graph) SwiGLU(y, gate, up *Tensor) {
 // SwiGLUBack writes dgate and then dup to the flat tensor out.
 func (g *Graph) SwiGLUBack(out, dy, gate, up *Tensor) {
 	const op = "swiglu back"
-	if g.matrix(op, gate, dy.Ne(0), dy.Ne(1)) && g.matrix(op, up, dy.Ne(0), dy.Ne(1)) && g.flat(op, out, 2*dy.Elements()) {
+	if g.matrix(op, gate, dy.Ne(0), dy.Ne(1)) && g.matrix(op, up, dy.Ne(0), dy.Ne(1)) && g.same(op, dy, gate, up) && g.flat(op, out, dy.Type(), 2*dy.Elements()) {
 		g.add(C.QLORA_OP_SWIGLU_BACK, out, opParams{}, dy, gate, up)
 	}
 }

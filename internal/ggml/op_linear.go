@@ -41,11 +41,11 @@ func (g *Graph) Linear(y, w, x *Tensor, init Init, alpha float32, scratch *Tenso
 	}
 	switch init.mode {
 	case C.QLORA_INIT_BIAS:
-		if !g.matrix(op, init.t, w.Ne(1), 1) {
+		if !g.f32(op, init.t, w.Ne(1), 1) {
 			return
 		}
 	case C.QLORA_INIT_RESIDUAL:
-		if !g.matrix(op, init.t, w.Ne(1), x.Ne(1)) {
+		if !g.matrix(op, init.t, w.Ne(1), x.Ne(1)) || !g.same(op, y, init.t) {
 			return
 		}
 	}
@@ -64,7 +64,7 @@ func (g *Graph) LinearBack(dx, w, dy *Tensor, accumulate bool, alpha float32, sc
 // Outer: dw[in, out] += alpha * sum over tokens of dy[out, t] x[in, t].
 func (g *Graph) Outer(dw, dy, x *Tensor, alpha float32, scratch *Tensor) {
 	const op = "outer"
-	if !g.matrix(op, x, x.Ne(0), dy.Ne(1)) || !g.matrix(op, dw, x.Ne(0), dy.Ne(0)) {
+	if !g.matrix(op, x, x.Ne(0), dy.Ne(1)) || !g.same(op, dy, x) || !g.f32(op, dw, x.Ne(0), dy.Ne(0)) {
 		return
 	}
 	g.add(C.QLORA_OP_OUTER, dw, opParams{f: [2]float32{alpha}}, dy, x, scratch)
@@ -72,7 +72,7 @@ func (g *Graph) Outer(dw, dy, x *Tensor, alpha float32, scratch *Tensor) {
 
 // BiasBack: db[out] += sum over tokens of dy.
 func (g *Graph) BiasBack(db, dy *Tensor) {
-	if g.matrix("bias back", db, dy.Ne(0), 1) {
+	if g.f32("bias back", db, dy.Ne(0), 1) {
 		g.add(C.QLORA_OP_BIAS_BACK, db, opParams{}, dy)
 	}
 }

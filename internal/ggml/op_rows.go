@@ -4,17 +4,17 @@ package ggml
 import "C"
 
 // Embed: y [d, n] = rows of e [d, vocab] at tokens [n].
-func (g *Graph) Embed(y, e, tokens *Tensor) {
+func (g *Graph) Embed(y, e, tokens, scratch *Tensor) {
 	const op = "embed"
 	if g.weight(op, e) && g.matrix(op, y, e.Ne(0), y.Ne(1)) && g.indices(op, tokens, y.Ne(1)) {
-		g.add(C.QLORA_OP_EMBED, y, opParams{}, e, tokens)
+		g.add(C.QLORA_OP_EMBED, y, opParams{}, e, tokens, scratch)
 	}
 }
 
 // EmbedBack: de [d, vocab] += dy at tokens.
 func (g *Graph) EmbedBack(de, dy, tokens *Tensor) {
 	const op = "embed back"
-	if g.matrix(op, de, dy.Ne(0), de.Ne(1)) && g.indices(op, tokens, dy.Ne(1)) {
+	if g.f32(op, de, dy.Ne(0), de.Ne(1)) && g.indices(op, tokens, dy.Ne(1)) {
 		g.add(C.QLORA_OP_EMBED_BACK, de, opParams{}, dy, tokens)
 	}
 }
@@ -36,12 +36,13 @@ func (g *Graph) Scatter(y, x, idx *Tensor) {
 }
 
 // Loss turns logits [vocab, c], the first part of the flat tensor packed, into scale*(softmax - one-hot) and writes the c
-// losses behind them. Labels below zero have no loss and no gradient. Without gradient the logits are left undefined.
-func (g *Graph) Loss(packed, logits, labels, scale *Tensor, gradient bool) {
+// losses behind them. Labels below zero have no loss and no gradient. The gradient is written over the logits as
+// gradientType, packed at the start of each row (Store.Narrow); without gradient the logits are left undefined.
+func (g *Graph) Loss(packed, logits, labels, scale *Tensor, gradient bool, gradientType Type) {
 	const op = "loss"
-	if g.flat(op, packed, logits.Elements()+logits.Ne(1)) && g.matrix(op, logits, logits.Ne(0), logits.Ne(1)) &&
-		g.indices(op, labels, logits.Ne(1)) && g.matrix(op, scale, 1, 1) {
-		g.add(C.QLORA_OP_LOSS, packed, opParams{i: [6]int32{flag(gradient)}}, logits, labels, scale)
+	if g.flat(op, packed, F32, logits.Elements()+logits.Ne(1)) && g.f32(op, logits, logits.Ne(0), logits.Ne(1)) &&
+		g.indices(op, labels, logits.Ne(1)) && g.f32(op, scale, 1, 1) {
+		g.add(C.QLORA_OP_LOSS, packed, opParams{i: [6]int32{flag(gradient), int32(gradientType)}}, logits, labels, scale)
 	}
 }
 
@@ -49,7 +50,7 @@ func (g *Graph) Loss(packed, logits, labels, scale *Tensor, gradient bool) {
 func (g *Graph) AdamW(w, grad, m, v, hyper *Tensor) {
 	const op = "adamw"
 	n := w.Elements()
-	if g.matrix(op, grad, n, 1) && g.matrix(op, m, n, 1) && g.matrix(op, v, n, 1) && g.matrix(op, hyper, 8, 1) {
+	if g.f32(op, w, n, 1) && g.f32(op, grad, n, 1) && g.f32(op, m, n, 1) && g.f32(op, v, n, 1) && g.f32(op, hyper, 8, 1) {
 		g.add(C.QLORA_OP_ADAMW, w, opParams{}, grad, m, v, hyper)
 	}
 }
@@ -59,7 +60,7 @@ func SumSquaresChunks(n int64) int64 { return (n + C.QLORA_CHUNK - 1) / C.QLORA_
 
 // SumSquares writes the sum of squares of each chunk of x; adding them in order is the caller's.
 func (g *Graph) SumSquares(out, x *Tensor) {
-	if g.matrix("sum of squares", out, SumSquaresChunks(x.Elements()), 1) {
+	if g.f32("sum of squares", out, SumSquaresChunks(x.Elements()), 1) {
 		g.add(C.QLORA_OP_SUM_SQUARES, out, opParams{}, x)
 	}
 }

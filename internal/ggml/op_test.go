@@ -25,10 +25,7 @@ func newFixture(t *testing.T, seed uint64, threads int) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend, err := NewCPU(threads)
-	if err != nil {
-		t.Fatal(err)
-	}
+	backend := testBackend(t, threads)
 	t.Cleanup(func() { store.Close(); backend.Close() })
 	f := &fixture{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), store: store, backend: backend}
 	f.scratch = store.New("scratch", F32, ScratchBytes(fixtureLength)*int64(threads)/4)
@@ -265,7 +262,7 @@ func TestNormVJP(t *testing.T) {
 		dw.Zero()
 		const eps = 0.1 // large, so that its place in the formula is tested
 		forward := f.graph(func(g *Graph) { g.Norm(y, x, w, eps) })
-		f.run(f.graph(func(g *Graph) { g.NormBack(dx, dy, x, w, false, eps); g.NormBackWeight(dw, dy, x, eps) }))
+		f.run(f.graph(func(g *Graph) { g.NormBack(dx, dy, x, w, false, eps); g.NormBackWeight(dw, dy, x, eps, f.scratch) }))
 		f.checkVJP("dx", forward, y, dy, x, dx, 1e-3)
 		f.checkVJP("dw", forward, y, dy, w, dw, 1e-3)
 		before := f.get(dx)
@@ -456,7 +453,7 @@ func TestLossVJP(t *testing.T) {
 	at := f.normal(logits0, 3)
 	f.ints(labels, 5, -1, 32, 0)
 	f.set(scale, []float32{0.25})
-	graph := f.graph(func(g *Graph) { g.Loss(packed, logits, labels, scale, true) })
+	graph := f.graph(func(g *Graph) { g.Loss(packed, logits, labels, scale, true, F32) })
 	losses := func(x []float32) []float32 {
 		f.set(packed, append(append([]float32(nil), x...), 9, 9, 9, 9))
 		f.run(graph)
@@ -499,7 +496,11 @@ func TestRowOperations(t *testing.T) {
 	f.ints(tokens, list...)
 	f.ints(idx, 4, -1, 1)
 	de.Zero()
-	f.run(f.graph(func(g *Graph) { g.Embed(y, e, tokens); g.EmbedBack(de, dy, tokens); g.Gather(picked, y, idx) }))
+	f.run(f.graph(func(g *Graph) {
+		g.Embed(y, e, tokens, f.scratch)
+		g.EmbedBack(de, dy, tokens)
+		g.Gather(picked, y, idx)
+	}))
 	want, wantDE := make([]float32, d*n), make([]float32, d*vocab)
 	for t, token := range list {
 		copy(want[t*d:(t+1)*d], values[int(token)*d:])

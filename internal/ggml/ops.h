@@ -1,12 +1,15 @@
 // The training operations: each is a GGML_OP_CUSTOM node whose user data is a struct qlora_op. The CPU backend calls
 // qlora_op_compute; a device backend recognises the descriptor by its magic and launches a kernel of its own instead.
 //
-// Activations are F32 matrices [d, n]: one row of d contiguous values a token. "Accumulate" means that the destination
+// Activations are matrices [d, n]: one row of d contiguous values a token; F32 on the CPU, also F16 or BF16 on a device.
+// What is trained, its gradient and the loss are F32 everywhere. "Accumulate" means that the destination
 // keeps what it held and the result is added. Every reduction runs in an order that no thread count changes.
 #pragma once
 #include <stdint.h>
 
+#ifndef GGML_FILE_MAGIC // the CUDA plugin sees ggml's own headers
 #include "ggml_pinned.h"
+#endif
 
 enum { QLORA_OP_MAGIC = 0x716c6f72 };
 
@@ -18,7 +21,7 @@ enum qlora_op_kind {
     QLORA_OP_BIAS_BACK,    // db[o] += sum_t dY[o,t]                    src dY
     QLORA_OP_NORM,         // y = x * w / rms(x)                        src x, w; f0 = eps
     QLORA_OP_NORM_BACK,    // dx (+)= VJP of NORM                       src dy, x, w; f0 = eps, i0 = accumulate
-    QLORA_OP_NORM_BACK_W,  // dw += sum_t dy * x / rms(x)               src dy, x; f0 = eps
+    QLORA_OP_NORM_BACK_W,  // dw += sum_t dy * x / rms(x)               src dy, x, scratch; f0 = eps
     QLORA_OP_ROPE_TABLE,   // [2*half, n] cos then sin                  src positions, inverse frequencies; f0 = magnitude
     QLORA_OP_ROPE,         // y = rotation of x                         src x, table; i0 = head size, i1 = neox, i2 = inverse
     QLORA_OP_ATTN,         // flat: O[dh*h, n] then LSE[h, n]           src q, k, v, segments, scratch; i0 = dh, i1 = heads, i2 = kv heads, i3 = window; f0 = scale
@@ -27,11 +30,11 @@ enum qlora_op_kind {
     QLORA_OP_SWIGLU_BACK,  // flat: dgate, dup                          src dy, gate, up
     QLORA_OP_ADD,          // y = a + b                                 src a, b
     QLORA_OP_DROPOUT,      // y (+)= x * keep / (1 - p)                 src x, seed[2]; i0 = stream, i1 = accumulate; f0 = p
-    QLORA_OP_EMBED,        // y = rows of the embedding                 src E, tokens
+    QLORA_OP_EMBED,        // y = rows of the embedding                 src E, tokens, scratch
     QLORA_OP_EMBED_BACK,   // dE[tokens] += dy                          src dy, tokens
     QLORA_OP_GATHER,       // y[:,c] = x[:,idx[c]], 0 where idx < 0     src x, idx
     QLORA_OP_SCATTER,      // y[:,idx[c]] += x[:,c], idx distinct       src x, idx
-    QLORA_OP_LOSS,         // flat over logits: dlogits then losses[c]  src logits, labels, scale[1]; i0 = gradient wanted
+    QLORA_OP_LOSS,         // flat over logits: dlogits then losses[c]  src logits, labels, scale[1]; i0 = gradient wanted, i1 = its type
     QLORA_OP_ADAMW,        // w updated in place                        src grad, m, v, hyper[8]
     QLORA_OP_SUM_SQUARES,  // partial sums over chunks of 4096          src x
     QLORA_OP_COUNT,

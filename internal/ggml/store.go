@@ -56,22 +56,37 @@ func (s *Store) named(ptr *C.struct_ggml_tensor, name string) *Tensor {
 	return &Tensor{ptr: ptr}
 }
 
-// View declares a matrix [d, n] inside t, starting offset elements in. t must have whole-element type (F32 or I32).
+// View declares a matrix [d, n] inside t, starting offset elements in. t must be of a type without blocks.
 func (s *Store) View(t *Tensor, name string, offset, d, n int64) *Tensor {
 	if s.err != nil {
 		return nil
 	}
-	if t == nil || s.left == 0 || (t.Type() != F32 && t.Type() != I32) || offset < 0 || offset+d*n > t.Elements() {
+	if t == nil || s.left == 0 || t.Type().BlockSize() != 1 || offset < 0 || offset+d*n > t.Elements() {
 		s.err = fmt.Errorf("view %s: [%d, %d] at %d does not lie inside %s", name, d, n, offset, t)
 		return nil
 	}
 	s.left--
-	row := C.size_t(4 * d)
-	ptr := C.ggml_view_4d(s.ctx, t.ptr, C.int64_t(d), C.int64_t(n), 1, 1, row, row*C.size_t(n), row*C.size_t(n), C.size_t(4*offset))
+	size := t.Type().RowBytes(1)
+	row := C.size_t(size * d)
+	ptr := C.ggml_view_4d(s.ctx, t.ptr, C.int64_t(d), C.int64_t(n), 1, 1, row, row*C.size_t(n), row*C.size_t(n), C.size_t(size*offset))
 	if t.ptr.buffer != nil {
 		C.ggml_backend_view_init(ptr)
 	}
 	return s.named(ptr, name)
+}
+
+// Narrow declares a view of the matrix t [d, n] that packs d values of a smaller type at the start of each row.
+func (s *Store) Narrow(t *Tensor, name string, typ Type) *Tensor {
+	out := s.View(t, name, 0, t.Ne(0), t.Ne(1))
+	if s.err != nil || typ == t.Type() {
+		return out
+	}
+	if typ.RowBytes(1) > t.Type().RowBytes(1) {
+		s.err = fmt.Errorf("view %s as %s: rows are too short", t, typ)
+		return nil
+	}
+	C.qlora_retype(out.ptr, C.int32_t(typ), C.int64_t(t.Ne(0)), C.int64_t(t.Ne(1)), t.ptr.nb[1])
+	return out
 }
 
 // Map declares a tensor over memory that somebody else owns and keeps alive, such as a mapped file; the address must be a

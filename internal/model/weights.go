@@ -33,7 +33,7 @@ type Weights struct {
 	Output     Linear // the embedding again when the head is tied
 	OutputNorm Weight
 	Blocks     []Block
-	Copied     int64 // bytes copied because the file has them off a 32-byte boundary
+	Copied     int64 // bytes copied: to a device, or because the file has them off a 32-byte boundary
 
 	store *ggml.Store
 	late  []lateCopy
@@ -48,6 +48,7 @@ type lateCopy struct {
 type binder struct {
 	f    *gguf.File
 	w    *Weights
+	host bool // tensors can be mapped where they lie
 	used map[string]bool
 	err  error
 }
@@ -60,7 +61,7 @@ func Bind(f *gguf.File, p *Params, backend *ggml.Backend) (*Weights, error) {
 		return nil, err
 	}
 	w := &Weights{store: store}
-	b := &binder{f: f, w: w, used: map[string]bool{"rope_freqs.weight": true}}
+	b := &binder{f: f, w: w, host: backend.OnHost(), used: map[string]bool{"rope_freqs.weight": true}}
 	b.bind(p)
 	b.checkAllUsed()
 	if b.err == nil {
@@ -150,7 +151,7 @@ func (b *binder) tensor(name string, onlyF32 bool, dims ...int64) Weight {
 // place maps the tensor's bytes, or sets them aside to be copied when their address does not suit ggml.
 func (b *binder) place(info gguf.TensorInfo, t ggml.Type) (*ggml.Tensor, error) {
 	data := b.f.Data(info)
-	if ggml.Aligned(data) {
+	if b.host && ggml.Aligned(data) {
 		return b.w.store.Map(info.Name, t, data, info.Dims...)
 	}
 	out := b.w.store.New(info.Name, t, info.Dims...)
