@@ -5,10 +5,12 @@ package embedded
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/qlora/qlora/internal/dataset"
@@ -96,7 +98,7 @@ func TestLearnedBitsPerByte(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newContext(t, m, evaluate.ContextOptions(set.Samples, 0, llama.ContextOptions{}))
+	c := newContext(t, m, evaluate.ContextOptions(set.Samples, 0, llama.ContextOptions{Threads: 1}))
 	loss, err := evaluate.MeasureLoss(context.Background(), c, set.Samples, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -138,13 +140,11 @@ func TestLearnedToScan(t *testing.T) {
 	if len(prompts) != completions {
 		t.Fatalf("%d prompts", len(prompts))
 	}
-	m := load(t)
-	c := newContext(t, m, llama.ContextOptions{Ctx: promptTokens + completeTokens})
+	texts := completeAll(t, load(t), prompts)
 	accepted, written := 0, 0
 	for i, p := range prompts {
-		text := complete(t, c, p.Prefix, uint32(sampleSeed+i))
-		written += len(text)
-		if err := recipe.Accepts(p.Prefix, text); err != nil {
+		written += len(texts[i])
+		if err := recipe.Accepts(p.Prefix, texts[i]); err != nil {
 			t.Logf("%s, seed %d: %v", p.Path, sampleSeed+i, err)
 			continue
 		}
@@ -159,21 +159,40 @@ func TestLearnedToScan(t *testing.T) {
 	}
 }
 
-func complete(t *testing.T, c *llama.Context, prefix string, seed uint32) string {
+// completeAll continues every prompt. The model is too small to share a token's
+// work among threads: each thread has a context of its own.
+func completeAll(t *testing.T, m *llama.Model, prompts []recipe.Prompt) []string {
 	t.Helper()
+	texts := make([]string, len(prompts))
+	workers := runtime.NumCPU()
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		c := newContext(t, m, llama.ContextOptions{Ctx: promptTokens + completeTokens, Threads: 1})
+		wg.Go(func() {
+			for i := w; i < len(prompts) && errs[w] == nil; i += workers {
+				texts[i], errs[w] = complete(c, prompts[i].Prefix, uint32(sampleSeed+i))
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	return texts
+}
+
+func complete(c *llama.Context, prefix string, seed uint32) (text string, err error) {
 	vocab := c.Model().Vocab()
 	tokens, err := vocab.Encode(prefix, false)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	s, err := llama.NewSampler(llama.SamplerOptions{Seed: seed, Temp: 0.8, MinP: 0.05})
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
-	defer close(t, s)
+	defer func() { err = errors.Join(err, s.Close()) }()
 	g, err := c.Generate(context.Background(), tokens[max(0, len(tokens)-promptTokens):], s, completeTokens, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return vocab.Decode(g.Tokens)
+	return vocab.Decode(g.Tokens), err
 }
