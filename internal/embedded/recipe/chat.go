@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/doc"
 	"go/parser"
 	"go/printer"
 	"go/token"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -51,8 +53,9 @@ type directory struct {
 }
 
 func directories(files []File) (dirs []directory) {
+	target := linux(files)
 	for _, f := range files {
-		if f.HeldOut || strings.HasSuffix(f.Path, "_test.go") {
+		if f.HeldOut || strings.HasSuffix(f.Path, "_test.go") || !target(f) {
 			continue
 		}
 		name := path.Dir(f.Path)
@@ -66,6 +69,25 @@ func directories(files []File) (dirs []directory) {
 	return dirs
 }
 
+// linux tells the files that a build for Linux on amd64 takes. Without it go/doc
+// would see several declarations of one function, and keep any of them.
+func linux(files []File) func(File) bool {
+	texts := make(map[string]string, len(files))
+	for _, f := range files {
+		texts[f.Path] = f.Text
+	}
+	c := build.Default
+	c.GOOS, c.GOARCH, c.Compiler, c.CgoEnabled, c.BuildTags, c.ToolTags = "linux", "amd64", "gc", true, nil, nil
+	c.JoinPath = path.Join
+	c.OpenFile = func(name string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(texts[name])), nil
+	}
+	return func(f File) bool {
+		ok, err := c.MatchFile(path.Split(f.Path))
+		return ok && err == nil
+	}
+}
+
 func packageChats(d directory) ([]Chat, error) {
 	fset := token.NewFileSet()
 	var parsed []*ast.File
@@ -73,9 +95,6 @@ func packageChats(d directory) ([]Chat, error) {
 		file, err := parser.ParseFile(fset, f.Path, f.Text, parser.ParseComments)
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", f.Path, err)
-		}
-		if len(parsed) > 0 && file.Name.Name != parsed[0].Name.Name {
-			continue // a program kept in a library's folder
 		}
 		parsed = append(parsed, file)
 	}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -95,7 +96,8 @@ func TestSpansAndFIMKeepEveryByte(t *testing.T) {
 }
 
 func TestChatsComeFromDocComments(t *testing.T) {
-	chats, err := Chats([]File{{Path: "p/p.go", Text: source}, {Path: "p/secret.go", Text: strings.ReplaceAll(source, "F", "G"), HeldOut: true}})
+	windows := strings.ReplaceAll(source, "F returns 1", "F opens a window")
+	chats, err := Chats([]File{{Path: "p/p.go", Text: source}, {Path: "p/p_windows.go", Text: windows}, {Path: "p/secret.go", Text: strings.ReplaceAll(source, "F", "G"), HeldOut: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,6 +111,9 @@ func TestChatsComeFromDocComments(t *testing.T) {
 		if !strings.Contains(all.String(), want) {
 			t.Errorf("no %q in %q", want, all.String())
 		}
+	}
+	if strings.Contains(all.String(), "window") {
+		t.Error("a file for another system taught an answer")
 	}
 	if strings.Contains(all.String(), "G") {
 		t.Error("a held-out file taught an answer")
@@ -159,6 +164,9 @@ func TestStandardLibrary(t *testing.T) {
 	c, err := Build(files)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if again, err := Chats(files); err != nil || !reflect.DeepEqual(again, c.Chats) {
+		t.Errorf("the same files gave other conversations (%v)", err)
 	}
 	all, held := 0, 0
 	for _, f := range files {
