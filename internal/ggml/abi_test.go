@@ -21,9 +21,8 @@ func pinnedLayout(t *testing.T) abitest.Layout {
 		Structs: map[string][]string{
 			"ggml_tensor": {"type", "buffer", "ne", "nb", "op", "op_params", "flags", "src", "view_src", "view_offs", "data",
 				"name", "extra", "padding"},
-			"ggml_init_params":       {"mem_size", "mem_buffer", "no_alloc"},
-			"ggml_type_traits":       {"type_name", "blck_size", "blck_size_interleave", "type_size", "is_quantized", "to_float", "from_float_ref"},
-			"ggml_threadpool_params": {"cpumask", "n_threads", "prio", "poll", "strict_cpu", "paused"},
+			"ggml_init_params": {"mem_size", "mem_buffer", "no_alloc"},
+			"ggml_type_traits": {"type_name", "blck_size", "blck_size_interleave", "type_size", "is_quantized", "to_float", "from_float_ref"},
 		},
 		Constants: []string{"GGML_MAX_DIMS", "GGML_MAX_SRC", "GGML_MAX_OP_PARAMS", "GGML_MAX_NAME"},
 	}

@@ -3,15 +3,12 @@ package ggml
 // #include "bridge.h"
 import "C"
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Backend computes graphs: on the CPU with a pool of threads that stays alive between graphs, or on a CUDA device.
 type Backend struct {
 	ptr     C.ggml_backend_t
-	pool    C.ggml_threadpool_t
+	pool    *C.struct_qlora_pool // the CPU's threads
 	threads int
 	module  *Module // nil on the CPU
 }
@@ -21,10 +18,10 @@ func NewCPU(threads int) (*Backend, error) {
 	if threads < 1 || threads > 512 {
 		return nil, fmt.Errorf("start cpu backend: %d threads, want 1 to 512", threads)
 	}
-	b := &Backend{threads: threads}
-	b.ptr = C.qlora_cpu_backend(C.int(threads), &b.pool)
-	if b.ptr == nil {
-		return nil, errors.New("start cpu backend: out of memory")
+	b := &Backend{threads: threads, ptr: C.ggml_backend_cpu_init(), pool: C.qlora_pool_new(C.int(threads))}
+	if b.ptr == nil || b.pool == nil {
+		b.Close()
+		return nil, fmt.Errorf("start cpu backend: no memory or no leave for %d threads", threads)
 	}
 	return b, nil
 }
@@ -36,6 +33,12 @@ func (b *Backend) Threads() int { return b.threads }
 func (b *Backend) Compute(g *Graph) error {
 	if err := g.Err(); err != nil {
 		return err
+	}
+	if b.pool != nil {
+		if len(g.ops) > 0 {
+			C.qlora_pool_run(b.pool, &g.nodes[0], &g.ops[0], C.int(len(g.ops)))
+		}
+		return nil
 	}
 	if status := C.ggml_backend_graph_compute(b.ptr, g.graph); status != 0 {
 		return fmt.Errorf("compute graph %s: ggml status %d%s", g.name, int(status), b.reason())
@@ -56,15 +59,14 @@ func (b *Backend) OnHost() bool { return b.module == nil }
 
 // Close stops the threads. It may be called twice.
 func (b *Backend) Close() error {
-	if b.ptr == nil {
-		return nil
-	}
-	if b.module != nil {
-		C.qlora_module_detach(b.module.ptr, b.ptr)
-	}
-	C.ggml_backend_free(b.ptr)
 	if b.pool != nil {
-		C.ggml_threadpool_free(b.pool)
+		C.qlora_pool_free(b.pool)
+	}
+	if b.ptr != nil {
+		if b.module != nil {
+			C.qlora_module_detach(b.module.ptr, b.ptr)
+		}
+		C.ggml_backend_free(b.ptr)
 	}
 	b.ptr, b.pool = nil, nil
 	return nil

@@ -22,20 +22,6 @@ void qlora_install_log(void) {
     ggml_set_abort_callback(on_abort);
 }
 
-ggml_backend_t qlora_cpu_backend(int threads, ggml_threadpool_t * pool) {
-    ggml_backend_t backend = ggml_backend_cpu_init();
-    if (backend == NULL) {
-        return NULL;
-    }
-    struct ggml_threadpool_params params = ggml_threadpool_params_default(threads);
-    *pool = ggml_threadpool_new(&params);
-    ggml_backend_cpu_set_n_threads(backend, threads);
-    if (*pool != NULL) {
-        ggml_backend_cpu_set_threadpool(backend, *pool);
-    }
-    return backend;
-}
-
 struct ggml_tensor * qlora_node(ggml_context_t ctx, struct ggml_tensor * dst, struct ggml_tensor ** src, int n_src, struct qlora_op * op) {
     struct ggml_tensor * t = ggml_custom_4d(ctx, dst->type, dst->ne[0], dst->ne[1], dst->ne[2], dst->ne[3], src, n_src, qlora_op_compute, -1, op);
     if (t == NULL) {

@@ -32,7 +32,6 @@ typedef struct ggml_backend *        ggml_backend_t;
 typedef struct ggml_backend_buffer * ggml_backend_buffer_t;
 typedef struct ggml_backend_reg *    ggml_backend_reg_t;
 typedef struct ggml_backend_device * ggml_backend_dev_t;
-typedef struct ggml_threadpool *     ggml_threadpool_t;
 
 struct ggml_tensor {
     int32_t               type;
@@ -67,15 +66,6 @@ struct ggml_type_traits {
     void (*from_float_ref)(const float * x, void * y, int64_t k);
 };
 
-struct ggml_threadpool_params {
-    bool     cpumask[512];
-    int      n_threads;
-    int32_t  prio;
-    uint32_t poll;
-    bool     strict_cpu;
-    bool     paused;
-};
-
 typedef void (*ggml_custom_op_t)(struct ggml_tensor * dst, int ith, int nth, void * userdata);
 typedef void (*ggml_log_callback)(int32_t level, const char * text, void * user_data);
 typedef void (*ggml_abort_callback_t)(const char * message);
@@ -100,11 +90,6 @@ size_t ggml_quantize_chunk(int32_t type, const float * src, void * dst, int64_t 
 bool   ggml_quantize_requires_imatrix(int32_t type);
 
 ggml_backend_t        ggml_backend_cpu_init(void);
-void                  ggml_backend_cpu_set_n_threads(ggml_backend_t backend, int n_threads);
-void                  ggml_backend_cpu_set_threadpool(ggml_backend_t backend, ggml_threadpool_t pool);
-ggml_threadpool_t     ggml_threadpool_new(struct ggml_threadpool_params * params);
-void                  ggml_threadpool_free(ggml_threadpool_t pool);
-struct ggml_threadpool_params ggml_threadpool_params_default(int n_threads);
 void                  ggml_backend_free(ggml_backend_t backend);
 void                  ggml_backend_synchronize(ggml_backend_t backend);
 ggml_backend_reg_t    ggml_backend_load(const char * path);

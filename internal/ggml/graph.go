@@ -15,6 +15,7 @@ type Graph struct {
 	name  string
 	ctx   C.ggml_context_t
 	graph C.ggml_cgraph_t
+	nodes []*C.struct_ggml_tensor // Go memory that holds only C pointers, so that C may read it during a call
 	ops   []*C.struct_qlora_op
 	room  int
 	half  bool
@@ -45,7 +46,7 @@ func (g *Graph) Close() error {
 	for _, op := range g.ops {
 		C.free(unsafe.Pointer(op))
 	}
-	g.ops = nil
+	g.ops, g.nodes = nil, nil
 	if g.ctx != nil {
 		C.ggml_free(g.ctx)
 		g.ctx = nil
@@ -89,7 +90,9 @@ func (g *Graph) add(kind C.enum_qlora_op_kind, dst *Tensor, p opParams, src ...*
 			args[i] = s.ptr
 		}
 	}
-	C.ggml_graph_add_node(g.graph, C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op))
+	node := C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op)
+	g.nodes = append(g.nodes, node)
+	C.ggml_graph_add_node(g.graph, node)
 }
 
 // f32 checks that t is F32 and holds d x n values.
