@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"go/build"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -43,10 +44,10 @@ const (
 // corpus is the standard library of the Go installation that runs the test.
 func corpus(t *testing.T) []recipe.File {
 	t.Helper()
-	if err := recipe.CheckVersion(runtime.GOROOT()); err != nil {
+	if err := recipe.CheckVersion(build.Default.GOROOT); err != nil {
 		t.Skip(err)
 	}
-	files, err := recipe.Files(runtime.GOROOT())
+	files, err := recipe.Files(build.Default.GOROOT)
 	if err != nil {
 		t.Fatal(err)
 	}

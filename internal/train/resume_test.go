@@ -18,7 +18,6 @@ type final struct {
 	state       *checkpoint.State
 	reports     map[int]Report
 	evaluations map[int]Evaluation
-	adapters    int
 }
 
 func newFinal() *final {

@@ -2,11 +2,11 @@ package recipe
 
 import (
 	"errors"
+	"go/build"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -154,10 +154,10 @@ func TestCheckVersion(t *testing.T) {
 
 // TestStandardLibrary runs the recipe on the real thing.
 func TestStandardLibrary(t *testing.T) {
-	if err := CheckVersion(runtime.GOROOT()); err != nil {
+	if err := CheckVersion(build.Default.GOROOT); err != nil {
 		t.Skip(err)
 	}
-	files, err := Files(runtime.GOROOT())
+	files, err := Files(build.Default.GOROOT)
 	if err != nil {
 		t.Fatal(err)
 	}
