@@ -27,22 +27,27 @@ func (b *builder) begin() []int32 {
 	return nil
 }
 
-// encode makes one sequence of a record, however long. The end of an
-// assistant turn that no end token closes is counted in openTurns.
-func (b *builder) encode(r *record) (s *encoded, openTurns int, err error) {
+// turnCounts are assistant turns that a report warns about.
+type turnCounts struct {
+	open      int // no end token closes them
+	lostCalls int // the template leaves their tool calls out
+}
+
+// encode makes one sequence of a record, however long.
+func (b *builder) encode(r *record) (s *encoded, counts turnCounts, err error) {
 	switch r.kind {
 	case KindFIM:
 		s, err = b.fim(r, 0)
-		return s, 0, err
+		return s, counts, err
 	case KindText:
 		s, err = b.plain([]piece{{r.completion, true}})
-		return s, 0, err
+		return s, counts, err
 	}
 	if r.chat != nil {
 		return b.chat(r.chat)
 	}
 	s, err = b.plain([]piece{{r.prompt, b.o.Loss == LossAll}, {r.completion, true}})
-	return s, 0, err
+	return s, counts, err
 }
 
 // plain encodes text without a template and closes it with the end token.
@@ -65,22 +70,23 @@ func (b *builder) plain(pieces []piece) (*encoded, error) {
 // chat encodes a rendered conversation. After the token that ends an assistant
 // turn a template may add a newline; generation stops before it, so it is not
 // trained.
-func (b *builder) chat(c *chat) (s *encoded, openTurns int, err error) {
-	pieces, err := b.chatPieces(c)
+func (b *builder) chat(c *chat) (s *encoded, counts turnCounts, err error) {
+	pieces, lostCalls, err := b.chatPieces(c)
 	if err != nil {
-		return nil, 0, err
+		return nil, counts, err
 	}
 	body, err := b.e.pieces(pieces)
 	if err != nil {
-		return nil, 0, err
+		return nil, counts, err
 	}
 	if len(body.tokens) == 0 {
-		return nil, 0, fmt.Errorf("chat template of %s renders nothing", b.o.Template.Source)
+		return nil, counts, fmt.Errorf("chat template of %s renders nothing", b.o.Template.Source)
 	}
 	if b.o.Loss != LossAll {
-		openTurns = b.closeTurns(body)
+		counts.open = b.closeTurns(body)
 	}
-	return b.withBegin(body), openTurns, nil
+	counts.lostCalls = lostCalls
+	return b.withBegin(body), counts, nil
 }
 
 // closeTurns ends each trained stretch with its last end token and returns

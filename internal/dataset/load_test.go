@@ -237,8 +237,8 @@ func TestBuiltInTemplatesMask(t *testing.T) {
 		tok.bos = tok.id("<s>")
 		tok.eos = tok.id(map[string]string{"chatml": "<|im_end|>", "llama3": "<|eot_id|>", "mistral": "</s>", "gemma": "<end_of_turn>"}[name])
 		got, out, err := buildLine(t, tok, LoadOptions{Template: tpl}, twoTurns)
-		if err != nil || out.openTurns != 0 || strings.Count(got[0], "[[") != 2 || !strings.Contains(got[0], "S") {
-			t.Errorf("%s: %q, %d open turns, %v", name, got, out.openTurns, err)
+		if err != nil || out.turns.open != 0 || strings.Count(got[0], "[[") != 2 || !strings.Contains(got[0], "S") {
+			t.Errorf("%s: %q, %d open turns, %v", name, got, out.turns.open, err)
 		}
 	}
 }

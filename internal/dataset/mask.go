@@ -43,25 +43,25 @@ type piece struct {
 
 // chatPieces renders a chat and finds the assistant's part of it by rendering
 // prefixes: what the template adds for a message, beyond the prompt for it, is
-// that message. This holds for any template whose longer renderings begin with
+// that message. LostCalls counts turns whose tool calls are left out. This holds for any template whose longer renderings begin with
 // its shorter ones, and needs no knowledge of the template's format.
-func (b *builder) chatPieces(c *chat) ([]piece, error) {
+func (b *builder) chatPieces(c *chat) (pieces []piece, lostCalls int, err error) {
 	whole, err := b.render(c.messages, c.tools, false)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
+	turns, lostCalls := b.callTurns(c, b.trainedTurns(c))
 	if b.o.Loss == LossAll {
-		return []piece{{whole, true}}, nil
+		return []piece{{whole, true}}, lostCalls, nil
 	}
-	var pieces []piece
 	done := 0 // bytes of whole that pieces cover
-	for _, k := range b.trainedTurns(c) {
+	for _, k := range turns {
 		start, end, err := b.turn(c, k, whole)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if start < done {
-			return nil, b.unstable(k, "the prompt for it is cut into the turn before")
+			return nil, 0, b.unstable(k, "the prompt for it is cut into the turn before")
 		}
 		if start > done {
 			pieces = append(pieces, piece{whole[done:start], false})
@@ -72,7 +72,7 @@ func (b *builder) chatPieces(c *chat) ([]piece, error) {
 	if done < len(whole) {
 		pieces = append(pieces, piece{whole[done:], false})
 	}
-	return pieces, nil
+	return pieces, lostCalls, nil
 }
 
 // trainedTurns are the indices of the messages that carry loss. A message may
@@ -95,6 +95,28 @@ func (b *builder) trainedTurns(c *chat) []int {
 		turns = turns[len(turns)-1:]
 	}
 	return turns
+}
+
+// callTurns counts the assistant turns whose tool calls the template leaves
+// out, and returns the turns that carry loss without those of them that say
+// nothing else: what is left of such a turn is its end, and training on it
+// teaches the model to be silent where it should call a tool.
+func (b *builder) callTurns(c *chat, turns []int) (kept []int, lost int) {
+	if b.o.Template.rendersCalls(b.special) {
+		return turns, 0
+	}
+	for _, k := range turns {
+		m := c.messages[k].(*jinja.Dict)
+		if !has(m, "tool_calls") {
+			kept = append(kept, k)
+			continue
+		}
+		lost++
+		if content, _ := m.Get("content"); content != "" {
+			kept = append(kept, k)
+		}
+	}
+	return kept, lost
 }
 
 // turn is the range of whole that message k fills.

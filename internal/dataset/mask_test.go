@@ -88,8 +88,8 @@ func TestMasks(t *testing.T) {
 		if len(got) != 1 || got[0] != c.want {
 			t.Errorf("%s:\n%q, want\n%q", name, got, c.want)
 		}
-		if out.openTurns != 0 {
-			t.Errorf("%s: %d turns without an end", name, out.openTurns)
+		if out.turns.open != 0 {
+			t.Errorf("%s: %d turns without an end", name, out.turns.open)
 		}
 	}
 }
@@ -178,11 +178,29 @@ func TestTurnWithoutEndIsCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, out, err := buildLine(t, chatFake(), LoadOptions{Template: tpl}, twoTurns)
-	if err != nil || out.openTurns != 2 {
-		t.Errorf("%d open turns, %v", out.openTurns, err)
+	if err != nil || out.turns.open != 2 {
+		t.Errorf("%d open turns, %v", out.turns.open, err)
 	}
 	if want := "system: S\nuser: a\nassistant: [[b\n]]user: c\nassistant: [[d\n]]"; len(got) != 1 || got[0] != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestCallsThatTheTemplateLeavesOut(t *testing.T) {
+	line := `{"messages":[{"role":"user","content":"a"},` +
+		`{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{}}}]},{"role":"tool","content":"r"},` +
+		`{"role":"assistant","content":"see","tool_calls":[{"function":{"name":"f","arguments":{}}}]},{"role":"tool","content":"r"},` +
+		`{"role":"assistant","content":"b"}]}`
+	got, out, err := buildLine(t, chatFake(), LoadOptions{Template: testTemplate(t, "smollm2.jinja")}, line)
+	if err != nil || out.turns.lostCalls != 2 || len(got) != 1 {
+		t.Fatalf("%d turns without their calls, %q, %v", out.turns.lostCalls, got, err)
+	}
+	if strings.Contains(got[0], "[[<|im_end|>]]") || strings.Count(got[0], "[[") != 2 || !strings.Contains(got[0], "[[see<|im_end|>]]") {
+		t.Errorf("%q: want loss on the two turns with content only", got[0])
+	}
+	got, out, err = buildLine(t, chatFake(), LoadOptions{Template: testTemplate(t, "qwen2.5.jinja")}, line)
+	if err != nil || out.turns.lostCalls != 0 || strings.Count(got[0], "[[") != 3 {
+		t.Errorf("a template with calls: %d left out, %q, %v", out.turns.lostCalls, got, err)
 	}
 }
 

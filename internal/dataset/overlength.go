@@ -39,22 +39,22 @@ func ParseOverLength(s string) (OverLength, error) {
 
 // outcome is what became of one record.
 type outcome struct {
-	samples   []encoded
-	over      bool
-	lost      int // tokens cut off or dropped
-	openTurns int
+	samples []encoded
+	over    bool
+	lost    int // tokens cut off or dropped
+	turns   turnCounts
 }
 
 // build makes the samples of a record, none when it is dropped.
 func (b *builder) build(r *record) (outcome, error) {
-	s, open, err := b.encode(r)
+	s, turns, err := b.encode(r)
 	if err != nil {
 		return outcome{}, err
 	}
 	if len(s.tokens) <= b.o.MaxLength {
-		return outcome{samples: []encoded{*s}, openTurns: open}, nil
+		return outcome{samples: []encoded{*s}, turns: turns}, nil
 	}
-	out := outcome{over: true, openTurns: open}
+	out := outcome{over: true, turns: turns}
 	switch b.o.OverLength {
 	case OverError:
 		return out, fmt.Errorf("%w: %d tokens, at most %d fit", errOverLength, len(s.tokens), b.o.MaxLength)

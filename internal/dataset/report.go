@@ -31,7 +31,10 @@ type Report struct {
 	Untrained int `json:"untrained_records"`
 	// OpenTurns counts assistant turns that the template closes with no end
 	// token: a model trained on them does not learn to stop.
-	OpenTurns    int           `json:"turns_without_end"`
+	OpenTurns int `json:"turns_without_end"`
+	// LostCalls counts assistant turns whose tool calls the template leaves
+	// out. Those that say nothing else are not trained on.
+	LostCalls    int           `json:"turns_without_calls"`
 	SkippedLines int           `json:"skipped_lines"`
 	Skipped      []SkippedLine `json:"skipped,omitempty"` // the first few
 }
@@ -120,7 +123,8 @@ func (r *Report) skip(file *FileReport, line int, err error) {
 
 func (r *Report) count(file *FileReport, out outcome) {
 	file.Records++
-	r.OpenTurns += out.openTurns
+	r.OpenTurns += out.turns.open
+	r.LostCalls += out.turns.lostCalls
 	if !out.over {
 		return
 	}
@@ -186,6 +190,13 @@ func (r *Report) writeNotes(b *strings.Builder) {
 	}
 	if r.OpenTurns > 0 {
 		fmt.Fprintf(b, "warning: %s assistant turns end without an end token: the model will not learn to stop\n", number(r.OpenTurns))
+	}
+	if r.LostCalls > 0 {
+		fmt.Fprintf(b, "warning: the chat template leaves out the tool calls of %s assistant turns", number(r.LostCalls))
+		if r.Loss != LossAll {
+			b.WriteString("; those that say nothing else are not trained on")
+		}
+		b.WriteByte('\n')
 	}
 	if r.Dated {
 		b.WriteString("note: the chat template prints the date, so tokens differ from day to day\n")

@@ -8,6 +8,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +24,7 @@ type Template struct {
 	Source string // "model.gguf", a file, "inline" or the name of a built-in one
 	jinja  *jinja.Template
 	dated  *atomic.Bool // the template asked for the date
+	calls  *callProbe
 }
 
 // TemplateNames lists the built-in chat templates.
@@ -79,7 +81,7 @@ func NewTemplate(source, text string, now time.Time) (*Template, error) {
 	if err != nil {
 		return nil, fmt.Errorf("chat template of %s: %w", source, err)
 	}
-	return &Template{Source: source, jinja: parsed, dated: dated}, nil
+	return &Template{Source: source, jinja: parsed, dated: dated, calls: &callProbe{}}, nil
 }
 
 // UsesDate reports whether a rendering has asked for the date, which makes
@@ -98,6 +100,37 @@ func (t *Template) render(messages []any, tools any, prompt bool, special map[st
 		return "", fmt.Errorf("chat template of %s: %w", t.Source, err)
 	}
 	return text, nil
+}
+
+// callProbe remembers whether a template writes tool calls.
+type callProbe struct {
+	once    sync.Once
+	renders bool
+}
+
+// rendersCalls reports whether the template writes the tool calls of an
+// assistant turn, by rendering one. A template that refuses the probe is taken
+// to write them: it will refuse real ones by itself.
+func (t *Template) rendersCalls(special map[string]string) bool {
+	t.calls.once.Do(func() {
+		const name = "probe_of_calls"
+		call := jinja.NewDict()
+		call.Set("name", name)
+		call.Set("arguments", jinja.NewDict())
+		wrapped := jinja.NewDict()
+		wrapped.Set("id", "probe0001")
+		wrapped.Set("type", "function")
+		wrapped.Set("function", call)
+		user, assistant := jinja.NewDict(), jinja.NewDict()
+		user.Set("role", "user")
+		user.Set("content", "a")
+		assistant.Set("role", "assistant")
+		assistant.Set("content", "")
+		assistant.Set("tool_calls", []any{wrapped})
+		text, err := t.render([]any{user, assistant}, nil, false, special)
+		t.calls.renders = err != nil || strings.Contains(text, name)
+	})
+	return t.calls.renders
 }
 
 // specialTokens are the variables that name tokens of the vocabulary. A token
