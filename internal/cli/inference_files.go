@@ -52,6 +52,9 @@ func checkModel(model string, adapters []loraSpec) (err error) {
 		return fileError(fmt.Errorf("load model: %w", err), model)
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
+	if kind, _ := base.Get("general.type"); kind == "adapter" {
+		return fileError(fmt.Errorf("load model: %s %w", model, errIsAdapter), model)
+	}
 	for _, spec := range adapters {
 		if err := fitAdapter(spec.path, base); err != nil {
 			return fileError(fmt.Errorf("load adapter: %w", err), spec.path)
@@ -59,6 +62,9 @@ func checkModel(model string, adapters []loraSpec) (err error) {
 	}
 	return nil
 }
+
+// errIsAdapter marks an adapter where a model is wanted.
+var errIsAdapter = errors.New("is an adapter, not a model")
 
 // fitAdapter refuses an adapter that libllama cannot apply to base.
 func fitAdapter(path string, base *gguf.File) (err error) {
@@ -92,8 +98,16 @@ func checkAlpha(path string) (err error) {
 // fileError says what to do about a file that cannot be used.
 func fileError(err error, path string) error {
 	hint := fmt.Sprintf("look into the file with 'qlora inspect %s'", path)
-	if errors.Is(err, fs.ErrNotExist) {
+	var mismatch *lora.MismatchError
+	switch {
+	case errors.Is(err, errIsAdapter):
+		hint = fmt.Sprintf("name its base with -m and the adapter with --lora %s", path)
+	case errors.Is(err, fs.ErrNotExist):
 		hint = fmt.Sprintf("list what is there with 'ls %s'", filepath.Dir(path))
+	case isFolder(path):
+		hint = "name the GGUF file, not its folder"
+	case errors.As(err, &mismatch):
+		hint = "an adapter fits only the model that it was trained on (qlora inspect shows both)"
 	}
 	return ui.Fail(ui.ExitInvalid, err, hint)
 }

@@ -184,8 +184,15 @@ func printSums(s *ui.Streams, sum inspectSummary) error {
 		ui.Table(s.Out, []string{"type", "tensors", "parameters", "size"}, rows)
 	}
 	s.Printf("\n%s: GGUF version %d, %s, %d keys, %d tensors, %s parameters\n", strings.Join(sum.Files, ", "), sum.Version,
-		describeKind(sum), sum.Keys, sum.Tensors, humanize.SIWithDigits(float64(sum.Parameters), 1, ""))
+		describeKind(sum), sum.Keys, sum.Tensors, roundedCount(sum.Parameters))
 	return s.Event("summary", sum)
+}
+
+// roundedCount is such as "5.8 M". A short number is rounded, where
+// humanize.SIWithDigits cuts its digits off.
+func roundedCount(n int64) string {
+	value, prefix := humanize.ComputeSI(float64(n))
+	return strings.TrimSpace(fmt.Sprintf("%s %s", strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0"), prefix))
 }
 
 // describeKind is such as "model of architecture llama".

@@ -184,10 +184,17 @@ func openError(err error, path string) error {
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		hint = "check the path; a split model needs all of its files side by side"
+	case isFolder(path):
+		hint = "name the GGUF file, not its folder"
 	case errors.As(err, &format):
 		hint = "download or write the file again; it is damaged, incomplete or no GGUF"
 	}
 	return ui.Fail(ui.ExitInvalid, err, hint)
+}
+
+func isFolder(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 func planError(err error) error {

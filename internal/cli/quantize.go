@@ -80,7 +80,7 @@ type quantizeSummary struct {
 func (o *quantizeOptions) run(ctx context.Context, s *ui.Streams) error {
 	before, err := tensorStats(o.model)
 	if err != nil {
-		return ui.Fail(ui.ExitInvalid, err)
+		return openError(err, o.model)
 	}
 	watch := quantizeWatch{progress: ui.NewProgress(s, int64(before.count), "quantize", "tensors")}
 	llama.SetLog(llama.LevelInfo, watch.line)
@@ -100,6 +100,9 @@ func (o *quantizeOptions) run(ctx context.Context, s *ui.Streams) error {
 }
 
 func quantizeError(err error) error {
+	if errors.Is(err, llama.ErrSameFile) {
+		return ui.Fail(ui.ExitUsage, err, "write to a new file with -o")
+	}
 	if strings.Contains(err.Error(), "requantizing") {
 		return ui.Fail(ui.ExitInvalid, err, "start from the F16 file, or accept the loss with --allow-requantize")
 	}

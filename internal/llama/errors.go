@@ -10,6 +10,8 @@ var (
 	// ErrInvalidFile marks a model or adapter file that is missing, unreadable,
 	// truncated, not a GGUF file or not one that fits.
 	ErrInvalidFile = errors.New("invalid model file")
+	// ErrSameFile marks an output path that is the input.
+	ErrSameFile = errors.New("the output is the input")
 	// ErrNoMemory marks a context or cache that could not be allocated.
 	ErrNoMemory = errors.New("out of memory")
 	// ErrContextFull is returned by Decode when the cache has no room left.

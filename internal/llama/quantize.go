@@ -61,7 +61,7 @@ func Quantize(in, out string, o QuantizeOptions) error {
 		return fmt.Errorf("quantise %s to %s: %w", in, out, err)
 	}
 	if same {
-		return fmt.Errorf("quantise %s: the output is the input", in)
+		return fmt.Errorf("quantise %s: %w", in, ErrSameFile)
 	}
 	params := quantizeParams(ftype, o)
 	temp, err := tempBeside(out)
