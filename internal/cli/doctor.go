@@ -40,7 +40,7 @@ func newDoctorCmd(s *ui.Streams) *cobra.Command {
 		Long: `Doctor checks the processor, what the binary was compiled for, memory, the
 NVIDIA driver, the folders that runs are written to, and the tools that some
 make targets use. Each thing that is missing comes with what to do about it.
-It exits 1 when something would keep qlora from working here.` + exitStatus(),
+It exits 1 when something would keep qlora from working here.` + exitStatus(ui.ExitOK),
 		Example: "  qlora doctor\n  qlora doctor --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return runDoctor(s) },

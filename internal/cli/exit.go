@@ -23,7 +23,7 @@ var exitMeanings = []struct {
 	{ui.ExitFailure, "failure"},
 	{ui.ExitUsage, "wrong usage or configuration"},
 	{ui.ExitSkipped, "finished, some input was skipped"},
-	{ui.ExitInvalid, "a model or data file is invalid"},
+	{ui.ExitInvalid, "a model or data file is missing or invalid"},
 	{ui.ExitDevice, "no usable device, or out of memory"},
 	{ui.ExitDiverged, "training diverged"},
 	{ui.ExitInterrupted, "interrupted; a checkpoint was written where the command keeps them"},

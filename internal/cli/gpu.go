@@ -23,7 +23,7 @@ func newGPUCmd(s *ui.Streams) *cobra.Command {
 		Short: "show NVIDIA GPUs, their memory and what runs on them",
 		Long: `Gpu asks the NVIDIA driver which GPUs there are and prints their memory, load,
 temperature, power and processes. No driver is an answer too, not a failure:
-training then runs on the CPU.` + exitStatus(),
+training then runs on the CPU.` + exitStatus(ui.ExitOK),
 		Example: "  qlora gpu\n  qlora gpu --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return runGPU(s) },

@@ -35,7 +35,7 @@ func newLogsCmd(s *ui.Streams) *cobra.Command {
 		Short: "print the progress of a run, the newest by default",
 		Long: `Logs prints what a run has reported: one line per report with step, loss,
 gradient norm, learning rate, tokens per second, time left and memory. With
---follow it goes on until the run ends.` + exitStatus(),
+--follow it goes on until the run ends.` + exitStatus(ui.ExitInterrupted),
 		Example: `  qlora logs
   qlora logs --follow
   qlora logs --list
