@@ -31,7 +31,6 @@ func NewProgress(s *Streams, total int64, label, unit string) *Progress {
 		progressbar.OptionSetItsString(unit),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionEnableColorCodes(false),
-		progressbar.OptionUseANSICodes(s.Color),
 		progressbar.OptionThrottle(throttle),
 	}
 	if unit == "B" {
