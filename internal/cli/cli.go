@@ -35,7 +35,11 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 	case code := <-done:
 		return code
 	case sig := <-signals:
-		s.Infof("qlora: %s: finishing the current step; once more to stop at once\n", sig)
+		lead := ""
+		if s.ErrTTY {
+			lead = "\n" // off the line of a progress bar and of the terminal's ^C
+		}
+		s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
 		cancel()
 	}
 	select {
