@@ -76,6 +76,9 @@ func (f FileReport) hasChats() bool {
 
 // kinds is "messages", or "mixed (fim 300, messages 12)".
 func (f FileReport) kinds() string {
+	if len(f.Kinds) == 0 {
+		return "no usable record"
+	}
 	if f.Kind != KindMixed {
 		return string(f.Kind)
 	}
