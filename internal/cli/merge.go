@@ -165,6 +165,9 @@ func (o *mergeOptions) refuseOverwrite(base *gguf.File, adapters []lora.Scaled) 
 	if out.IsDir() {
 		return ui.Fail(ui.ExitUsage, fmt.Errorf("-o %s is a folder", o.out), "name the file to write, such as "+o.out+"/merged.gguf")
 	}
+	if !out.Mode().IsRegular() {
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("-o %s exists and is not a regular file", o.out), "name the file to write")
+	}
 	inputs := base.Paths()
 	for _, a := range adapters {
 		inputs = append(inputs[:len(inputs):len(inputs)], a.Path)

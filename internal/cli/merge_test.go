@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/llama"
@@ -240,7 +242,11 @@ func TestMergeRefusesItsInputs(t *testing.T) {
 	if err := os.Symlink(adapter, symlink); err != nil {
 		t.Fatal(err)
 	}
-	for _, to := range []string{base, adapter, out, symlink, filepath.Dir(base)} {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{base, adapter, out, symlink, pipe, filepath.Dir(base)} {
 		code, _, errOut := call("merge", "-m", base, "--lora", adapter, "-o", to)
 		if code != ui.ExitUsage || !strings.Contains(errOut, to) {
 			t.Errorf("-o %s: exit code %d: %s", to, code, errOut)

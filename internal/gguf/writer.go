@@ -75,6 +75,9 @@ func (w *Writer) layOut(tensors []TensorInfo) error {
 // createTemp makes a file beside path with the permissions a plain create
 // would give.
 func createTemp(path string) (*os.File, error) {
+	if err := replaceable(path); err != nil {
+		return nil, err
+	}
 	dir, base := filepath.Split(path)
 	for try := 0; ; try++ {
 		name := filepath.Join(dir, fmt.Sprintf(".%s.%d-%d.tmp", base, os.Getpid(), try))
@@ -84,6 +87,22 @@ func createTemp(path string) (*os.File, error) {
 		}
 		return f, err
 	}
+}
+
+// replaceable refuses what a rename would destroy: a device such as /dev/null,
+// a pipe or a folder.
+func replaceable(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if kind := info.Mode().Type(); kind != 0 && kind != os.ModeSymlink {
+		return fmt.Errorf("%s exists and is not a regular file", path)
+	}
+	return nil
 }
 
 // start writes the header and makes the offsets absolute.

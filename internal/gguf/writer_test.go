@@ -194,6 +194,21 @@ func TestCreateRefuses(t *testing.T) {
 	}
 }
 
+// A rename onto /dev/null would take it away from the whole system.
+func TestWriterKeepsWhatIsNoFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(pipe, nil, nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("got %v, want the pipe refused", err)
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode().Type() != os.ModeNamedPipe {
+		t.Errorf("the pipe is %v, %v", info, err)
+	}
+	onlyFile(t, pipe)
+}
+
 // A full disk shows as an error of Write or Commit; the old file stays.
 func TestWriterOnFullDisk(t *testing.T) {
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)

@@ -100,7 +100,8 @@ func quantizeInto(in, temp string, params *C.struct_llama_model_quantize_params)
 	return nil
 }
 
-// sameFile tells whether both names are one file; a missing out is not.
+// sameFile tells whether both names are one file; a missing out is not. An out
+// that is no regular file is an error.
 func sameFile(in, out string) (bool, error) {
 	a, err := os.Stat(in)
 	if err != nil {
@@ -109,6 +110,9 @@ func sameFile(in, out string) (bool, error) {
 	b, err := os.Stat(out)
 	if os.IsNotExist(err) {
 		return false, nil
+	}
+	if err == nil && !b.Mode().IsRegular() {
+		return false, fmt.Errorf("%s exists and is not a regular file", out) // a rename would destroy a device
 	}
 	return err == nil && os.SameFile(a, b), err
 }

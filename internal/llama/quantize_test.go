@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/llama/llamatest"
 )
@@ -67,7 +69,12 @@ func TestQuantizeRefusesBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	cut := write(t, dir, "cut", data[:len(data)-4096])
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct{ in, out, kind, want string }{
+		"onto pipe":  {in, pipe, "q8_0", "not a regular file"},
 		"type":       {in, out, "q4_k_xl", "unknown type"},
 		"missing":    {filepath.Join(dir, "none.gguf"), out, "q8_0", "no such file"},
 		"truncated":  {cut, out, "q8_0", "not within the file bounds"},
