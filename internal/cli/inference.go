@@ -97,6 +97,13 @@ func (o inferenceOptions) checkGPU() error {
 		"leave --n-gpu-layers out to run on the CPU", "run 'qlora doctor' to see what this machine offers")
 }
 
+// warnContext tells of a context in which the model gets worse.
+func (s *session) warnContext(to *ui.Streams) {
+	if trained := s.model.TrainedContext(); trained > 0 && s.options.ctx > trained {
+		to.Warnf("the model was made for %d tokens: with --ctx-size %d it may ramble beyond them", trained, s.options.ctx)
+	}
+}
+
 // newContext makes a context for one sequence with the adapters applied.
 func (s *session) newContext() (*llama.Context, error) {
 	c, err := s.model.NewContext(s.options.contextOptions(s.model))

@@ -107,6 +107,7 @@ func (o *runOptions) run(ctx context.Context, args []string, s *ui.Streams) (err
 		return err
 	}
 	defer func() { err = errors.Join(err, sess.close()) }()
+	sess.warnContext(s)
 	c, err := sess.newContext()
 	if err != nil {
 		return err

@@ -89,6 +89,7 @@ func (o *baselineOptions) run(ctx context.Context, s *ui.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, sess.close()) }()
+	sess.warnContext(s)
 	set, report, err := o.load(ctx, sess)
 	if err != nil {
 		return err
