@@ -93,7 +93,7 @@ func prepFailure(err error) error {
 	case errors.Is(err, context.Canceled):
 		return ui.Fail(ui.ExitInterrupted, errors.New("interrupted, nothing was written"))
 	case errors.Is(err, fs.ErrNotExist):
-		return ui.Fail(ui.ExitUsage, err, "check the path: it does not exist")
+		return ui.Fail(ui.ExitInvalid, err, "check the path: it does not exist")
 	default:
 		return err
 	}
