@@ -53,7 +53,7 @@ func (o *demoOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.repo, "repo", ".", "repository to learn from")
 	flags.StringVar(&o.logs, "logs", filepath.Join("data", "staging"), "`folder` of session logs to learn from")
 	flags.StringVarP(&o.out, "output", "o", defaultOutput("demo"), "`folder` for everything that the demo makes")
-	flags.IntVar(&o.steps, "steps", 60, "training steps")
+	flags.IntVar(&o.steps, "steps", 240, "training steps")
 	flags.IntVarP(&o.threads, "threads", "t", 0, "threads to compute with, 0 for one per core")
 }
 
@@ -137,7 +137,8 @@ func clearDemo(out string, s *ui.Streams) error {
 
 func (d *demo) path(name string) string { return filepath.Join(d.o.out, name) }
 
-// steps are the commands of the demo, in order.
+// steps are the commands of the demo, in order. The tests take one thread:
+// threads of so small a model spend their time waiting for each other.
 func (d *demo) steps() [][]string {
 	chat, fim, text := d.path("chat.jsonl"), d.path("fim.jsonl"), d.path("text.jsonl")
 	train, eval := d.path("train.jsonl"), d.path("eval.jsonl")
@@ -147,14 +148,14 @@ func (d *demo) steps() [][]string {
 		{"prep", "logs2sft", "--src", d.o.logs, "--out", chat},
 		{"prep", "repo2fim", "--repo", d.o.repo, "--lang", "go", "--max-chars", "1200", "--max-middle", "300", "--per-file", "1", "--out", fim},
 		{"prep", "repo2fim", "--repo", d.o.repo, "--lang", "go", "--max-chars", "1200", "--max-middle", "300", "--per-file", "1", "--format", "text", "--out", text},
-		{"prep", "split", chat, fim, text, "--name", "demo", "--eval-frac", "0.06", "--out-dir", d.o.out},
+		{"prep", "split", chat, fim, text, "--name", "demo", "--eval-frac", "0.05", "--out-dir", d.o.out},
 		{"quantize", "-m", d.o.model, "-o", base, "--type", "q4_k_m", "--allow-requantize"},
 		{"train", "-m", base, "--data", train, "--eval-data", eval, "--name", "demo", "--output", d.o.out, "--ctx-size", "512",
-			"--micro-batch-size", "2", "--grad-accum", "2", "--rank", "16", "--alpha", "32", "--learning-rate", "0.002",
-			"--max-steps", strconv.Itoa(d.o.steps), "--log-every", "10", "--eval-every", "0", "--save-every", "0", "--threads", threads},
-		{"test", "baseline", "-m", base, "--lora", adapter, "--data", eval, "--fim-samples", "20", "--generations", "3", "--predict", "48", "--threads", threads},
+			"--micro-batch-size", "2", "--grad-accum", "2", "--rank", "32", "--alpha", "64", "--learning-rate", "0.003",
+			"--max-steps", strconv.Itoa(d.o.steps), "--log-every", "20", "--eval-every", "0", "--save-every", "0", "--threads", threads},
+		{"test", "baseline", "-m", base, "--lora", adapter, "--data", eval, "--fim-samples", "20", "--generations", "3", "--predict", "48", "--threads", "1"},
 		{"merge", "-m", base, "--lora", adapter, "--output", merged, "--type", "keep"},
-		{"test", "baseline", "-m", merged, "--data", eval, "--fim-samples", "20", "--generations", "0", "--threads", threads},
+		{"test", "baseline", "-m", merged, "--data", eval, "--fim-samples", "20", "--generations", "0", "--threads", "1"},
 	}
 }
 
