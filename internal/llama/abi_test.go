@@ -3,12 +3,11 @@ package llama
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/qlora/qlora/internal/abitest"
 )
 
 // structs are those passed by value or filled field by field.
@@ -57,26 +56,24 @@ var (
 var looseTypes = map[string]bool{"llama_log_set": true, "llama_vocab_type": true}
 
 func TestABIMatchesThePinnedHeaders(t *testing.T) {
-	includes := pinnedIncludes(t)
 	header, err := os.ReadFile("llama_pinned.h")
 	if err != nil {
 		t.Fatal(err)
 	}
-	constants := constantLine.FindAllStringSubmatch(string(header), -1)
-	if len(constants) < 30 {
-		t.Fatalf("found %d constants in llama_pinned.h, want all of them", len(constants))
+	layout := abitest.Layout{Structs: structs}
+	for _, m := range constantLine.FindAllStringSubmatch(string(header), -1) {
+		layout.Constants = append(layout.Constants, m[1])
 	}
-	ours := table(t, "#include \"llama_pinned.h\"\n", []string{"-I."}, constants, func(s string) string { return s })
-	pinned := table(t, "#include \"llama.h\"\n", includes, constants, pinnedConstant)
-	if ours != pinned {
-		t.Errorf("llama_pinned.h differs from the pinned headers:\n%s", difference(ours, pinned))
+	if len(layout.Constants) < 30 {
+		t.Fatalf("found %d constants in llama_pinned.h, want all of them", len(layout.Constants))
 	}
+	ours := abitest.Table(t, "llama_pinned.h", []string{"-I."}, layout, func(s string) string { return s })
+	abitest.Compare(t, ours, abitest.Table(t, "llama.h", abitest.Headers(t), layout, pinnedConstant))
 }
 
 // TestPrototypesMatchThePinnedHeaders has the compiler compare each function
 // that we declare with the pinned declaration.
 func TestPrototypesMatchThePinnedHeaders(t *testing.T) {
-	includes := pinnedIncludes(t)
 	header, err := os.ReadFile("llama_pinned.h")
 	if err != nil {
 		t.Fatal(err)
@@ -94,78 +91,5 @@ func TestPrototypesMatchThePinnedHeaders(t *testing.T) {
 		fmt.Fprintf(&program, "_Static_assert(__builtin_types_compatible_p(__typeof__(%s), %s(%s)), \"%s\");\n", f[2], f[1], f[3], f[2])
 	}
 	program.WriteString("int main(void) { return 0; }\n")
-	compile(t, program.String(), includes)
-}
-
-// table compiles and runs a program that prints every size, offset and
-// constant, one a line.
-func table(t *testing.T, include string, includes []string, constants [][]string, spell func(string) string) string {
-	t.Helper()
-	var p strings.Builder
-	p.WriteString(include + "#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n")
-	for name, fields := range structs {
-		for _, f := range fields {
-			fmt.Fprintf(&p, "printf(\"%s.%s offset %%zu size %%zu\\n\", offsetof(struct %s, %s), sizeof(((struct %s *) 0)->%s));\n", name, f, name, f, name, f)
-		}
-		fmt.Fprintf(&p, "printf(\"%s size %%zu\\n\", sizeof(struct %s));\n", name, name)
-	}
-	for _, c := range constants {
-		fmt.Fprintf(&p, "printf(\"%s %%lld\\n\", (long long) %s);\n", c[1], spell(c[1]))
-	}
-	p.WriteString("return 0;\n}\n")
-	out, err := exec.Command(compile(t, p.String(), includes)).Output()
-	if err != nil {
-		t.Fatalf("run the table program: %v", err)
-	}
-	return sortLines(string(out))
-}
-
-func compile(t *testing.T, program string, includes []string) string {
-	t.Helper()
-	dir := t.TempDir()
-	source, binary := filepath.Join(dir, "p.c"), filepath.Join(dir, "p")
-	if err := os.WriteFile(source, []byte(program), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	args := append([]string{"-std=gnu11", "-Wno-deprecated-declarations", "-o", binary, source}, includes...)
-	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-		t.Fatalf("compile against the headers: %v\n%s", err, out)
-	}
-	return binary
-}
-
-// pinnedIncludes finds the headers of the module that libllama comes from.
-func pinnedIncludes(t *testing.T) []string {
-	t.Helper()
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/ollama/ollama").Output()
-	if err != nil {
-		t.Fatalf("find the module of libllama: %v", err)
-	}
-	dir := strings.TrimSpace(string(out))
-	return []string{"-I" + dir + "/llama/llama.cpp/include", "-I" + dir + "/ml/backend/ggml/ggml/include"}
-}
-
-func sortLines(s string) string {
-	lines := strings.Split(strings.TrimSpace(s), "\n")
-	slices.Sort(lines)
-	return strings.Join(lines, "\n")
-}
-
-// difference lists the lines of a that b lacks, with b's line of that name.
-func difference(a, b string) string {
-	var out strings.Builder
-	other := strings.Split(b, "\n")
-	for i, line := range strings.Split(a, "\n") {
-		if i >= len(other) || line != other[i] {
-			fmt.Fprintf(&out, "ours %q, pinned %q\n", line, at(other, i))
-		}
-	}
-	return out.String()
-}
-
-func at(lines []string, i int) string {
-	if i < len(lines) {
-		return lines[i]
-	}
-	return ""
+	abitest.Compile(t, program.String(), abitest.Headers(t))
 }
