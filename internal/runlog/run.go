@@ -41,7 +41,7 @@ func Create(dir string) (*Run, error) {
 			return nil, err
 		}
 	}
-	return start(dir)
+	return start(dir, 0)
 }
 
 // Continue goes on with the run in dir after step, for a resumed training.
@@ -68,10 +68,10 @@ func Continue(dir string, step int) (*Run, error) {
 	if err := writeFile(filepath.Join(dir, MetricsFile), kept.Bytes()); err != nil {
 		return nil, err
 	}
-	return start(dir)
+	return start(dir, step)
 }
 
-func start(dir string) (*Run, error) {
+func start(dir string, step int) (*Run, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make run folder: %w", err)
 	}
@@ -80,6 +80,7 @@ func start(dir string) (*Run, error) {
 		return nil, fmt.Errorf("open metrics: %w", err)
 	}
 	r := &Run{dir: dir, metrics: f, status: newStatus()}
+	r.status.Step = step
 	if err := r.writeStatus(); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}

@@ -151,6 +151,24 @@ func TestContinueDropsLaterSteps(t *testing.T) {
 	}
 }
 
+// A run that had nothing left to do is still where it was.
+func TestContinueKeepsTheStep(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Continue(dir, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := ReadStatus(dir); err != nil || status.Step != 7 {
+		t.Errorf("while it runs: %+v, %v", status, err)
+	}
+	if err := r.Close(Finished, nil); err != nil {
+		t.Fatal(err)
+	}
+	if status, err := ReadStatus(dir); err != nil || status.Step != 7 {
+		t.Errorf("after it ended: %+v, %v", status, err)
+	}
+}
+
 func TestReadMetricsNamesTheBadLine(t *testing.T) {
 	dir := t.TempDir()
 	appendText(t, filepath.Join(dir, MetricsFile), "{\"step\":1}\n\nnonsense\n")
