@@ -141,7 +141,8 @@ func (j *trainJob) skipped() error {
 	return ui.Fail(ui.ExitSkipped, fmt.Errorf("%d records could not be read and were skipped", j.data.skippedRecords()))
 }
 
-// train runs the loop and writes the result.
+// train runs the loop and writes the result. Nothing of an earlier run is
+// touched before the loop has taken its checkpoint.
 func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, error) {
 	store := checkpoint.NewStore(j.r.Output, func(text string) { j.s.Warnf("%s", text) })
 	var from *checkpoint.Checkpoint
@@ -152,6 +153,12 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 			return nil, err
 		}
 		step = from.Progress.Step
+	}
+	loop := j.loop(store)
+	if err := loop.Prepare(from); err != nil {
+		return nil, err
+	}
+	if from != nil {
 		j.s.Infof("continuing from %s\n", from.Path)
 	}
 	if err := j.writeSettings(from != nil); err != nil {
@@ -161,7 +168,7 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	if err != nil {
 		return nil, err
 	}
-	summary, err := j.runLoop(ctx, store, from, rep)
+	summary, err := j.runLoop(ctx, loop, from, rep)
 	if closeErr := rep.Close(err); err == nil {
 		err = closeErr
 	}
@@ -196,13 +203,12 @@ func (j *trainJob) settings() ([]byte, error) {
 	return r.YAML()
 }
 
-func (j *trainJob) runLoop(ctx context.Context, store *checkpoint.Store, from *checkpoint.Checkpoint, rep *reporter) (*trainSummary, error) {
+func (j *trainJob) runLoop(ctx context.Context, loop *train.Loop, from *checkpoint.Checkpoint, rep *reporter) (*trainSummary, error) {
 	if text, err := j.settings(); err != nil {
 		return nil, err
 	} else if err := rep.run.WriteConfig(text); err != nil {
 		return nil, err
 	}
-	loop := j.loop(store)
 	rep.attach(loop)
 	loop.OnSave("best adapter", func(e train.Saved) error {
 		if !e.Best {
@@ -218,7 +224,7 @@ func (j *trainJob) runLoop(ctx context.Context, store *checkpoint.Store, from *c
 	if err != nil {
 		return nil, err
 	}
-	return j.finish(result, store, rep)
+	return j.finish(result, loop.Store, rep)
 }
 
 // loop is the training loop of the job, without hooks.

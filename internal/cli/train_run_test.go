@@ -208,6 +208,34 @@ func TestTrainRefusesToOverwrite(t *testing.T) {
 	}
 }
 
+// A resume that is refused leaves the run as it was, to be resumed rightly.
+func TestRefusedResumeChangesNothing(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "4")...)
+	files := []string{"outputs/mine/config.yaml", "outputs/mine/summary.json", "runs/mine/config.yaml", "runs/mine/status.json", "runs/mine/metrics.jsonl", "logs/mine.log"}
+	before := map[string][]byte{}
+	for _, path := range files {
+		before[path] = readBytes(t, path)
+	}
+	more := strings.Repeat(string(readBytes(t, "eval.jsonl")), 2)
+	putText(t, "other.jsonl", more)
+	for _, change := range [][]string{{"--rank", "8"}, {"--seed", "6"}, {"-d", "other.jsonl"}, {"--target", "attn"}} {
+		args := append([]string{"train", "--resume", "outputs/mine/checkpoint-3", "--name", "mine"}, change...)
+		if code, _, errOut := runMain(t, args...); code != ui.ExitUsage || !strings.Contains(errOut, "another run") {
+			t.Errorf("%v: exit code %d: %s", change, code, errOut)
+		}
+		for _, path := range files {
+			if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, before[path]) {
+				t.Errorf("%v: %s was changed: %v", change, path, err)
+			}
+		}
+		if !exists("outputs/mine/checkpoint-4") {
+			t.Errorf("%v: a later checkpoint was put aside", change)
+		}
+	}
+	mustRun(t, "train", "--resume", "last", "--name", "mine", "--max-steps", "5")
+}
+
 func TestTrainInterrupted(t *testing.T) {
 	tinyRun(t)
 	mustRun(t, tinyArgs("--name", "mine")...)

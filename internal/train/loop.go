@@ -30,6 +30,7 @@ type Loop struct {
 	p        checkpoint.Progress
 	schedule Schedule
 	total    int     // steps planned
+	ready    bool    // prepared
 	batches  Batches // of epoch p.Epoch
 	last     Step    // newest step
 	saved    savedAs
@@ -99,8 +100,11 @@ func (l *Loop) turn(ctx context.Context) (reason string, err error) {
 	return "", l.step()
 }
 
-// begin validates, plans and restores.
-func (l *Loop) begin(from *checkpoint.Checkpoint) error {
+// Prepare validates and plans, and puts the state of from, nil for a new run,
+// into the engine. It writes nothing, so that a checkpoint of another run (the
+// error wraps ErrOtherRun) is refused while everything is still as it was. Run
+// prepares by itself where this was not called, and takes the same from.
+func (l *Loop) Prepare(from *checkpoint.Checkpoint) error {
 	if l.now == nil {
 		l.now = time.Now
 	}
@@ -113,8 +117,7 @@ func (l *Loop) begin(from *checkpoint.Checkpoint) error {
 	if err := l.plan(); err != nil {
 		return err
 	}
-	o := l.Options
-	l.p = checkpoint.Progress{Seed: o.Seed, EvalStep: -1}
+	l.p = checkpoint.Progress{Seed: l.Options.Seed, EvalStep: -1}
 	l.saved = savedAs{step: -1, evalStep: -1}
 	if from != nil {
 		if err := l.restore(from); err != nil {
@@ -124,12 +127,33 @@ func (l *Loop) begin(from *checkpoint.Checkpoint) error {
 	if err := l.layOut(); err != nil {
 		return err
 	}
+	l.ready = true
+	return nil
+}
+
+// Planned is the number of steps that a prepared run comes to, those of an
+// earlier process included.
+func (l *Loop) Planned() int { return l.total }
+
+// begin prepares, and makes the run's folder that of from.
+func (l *Loop) begin(from *checkpoint.Checkpoint) error {
+	if !l.ready {
+		if err := l.Prepare(from); err != nil {
+			return err
+		}
+	}
+	if from != nil {
+		if err := l.Store.Rewind(l.p.Step); err != nil {
+			return err
+		}
+	}
+	o := l.Options
 	l.p.Schedule = l.schedule.String()
 	l.p.Settings, l.p.ConfigHash, l.p.DataFingerprint = o.Identity.Settings, o.Identity.ConfigHash, o.Identity.Data
 	return fire(l.hooks.start, Start{Step: l.p.Step, Total: l.total, Epochs: o.Epochs, Schedule: l.schedule})
 }
 
-// restore continues from a checkpoint of the same run.
+// restore puts a checkpoint of the same run into the engine.
 func (l *Loop) restore(from *checkpoint.Checkpoint) error {
 	p := from.Progress
 	if err := l.Options.Identity.Match(p); err != nil {
@@ -140,9 +164,6 @@ func (l *Loop) restore(from *checkpoint.Checkpoint) error {
 	}
 	if err := l.Engine.Restore(from.State); err != nil {
 		return fmt.Errorf("resume from %s: %w", from.Path, err)
-	}
-	if err := l.Store.Rewind(p.Step); err != nil {
-		return err
 	}
 	l.p = p
 	l.saved = savedAs{path: from.Path, step: p.Step, evalStep: p.EvalStep}
