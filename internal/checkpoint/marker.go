@@ -46,6 +46,9 @@ func digest(path string) (uint32, int64, error) {
 
 // verify holds every file of the checkpoint at dir to its marker.
 func verify(dir string) error {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("checkpoint %s: %w", dir, fs.ErrNotExist)
+	}
 	marker, err := os.ReadFile(filepath.Join(dir, markerName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s: %w: it has no %s marker", dir, ErrIncomplete, markerName)

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,5 +157,12 @@ func TestSaveReplacesTheSameStep(t *testing.T) {
 	}
 	if c.Progress.Epoch != 99 || c.State.Weights[0] != 7 {
 		t.Errorf("epoch %d, weight %g", c.Progress.Epoch, c.State.Weights[0])
+	}
+}
+
+func TestMissingIsNotIncomplete(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "checkpoint-3"))
+	if !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrIncomplete) || !strings.Contains(err.Error(), "checkpoint-3") {
+		t.Errorf("error %v", err)
 	}
 }
