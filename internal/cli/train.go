@@ -29,7 +29,7 @@ func (o *trainOptions) addFlags(cmd *cobra.Command) {
 	flags.SortFlags = false
 	flags.StringVar(&o.config, "config", "", "YAML `file` of settings; flags win over it")
 	addSettingFlags(flags, &o.settings)
-	flags.StringVar(&o.resume, "resume", "", "continue from a `checkpoint`: last, best or a path")
+	flags.StringVar(&o.resume, "resume", "", "continue from a `checkpoint`: last, best, or the folder of one or of a run")
 	flags.BoolVar(&o.force, "force", false, "put an existing run of that name aside and start anew")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report on the data and the plan, and stop before training")
 }
@@ -62,7 +62,10 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
   qlora train -m base.gguf -d chats.jsonl -d code.jsonl:0.33 --max-steps 500 -lr 1e-4
 
   # go on after an interruption
-  qlora train --resume last --name mine`,
+  qlora train --resume last --name mine
+
+  # go on with the newest run, whichever it is
+  qlora train --resume last`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := runTrain(cmd.Context(), o, s)
@@ -75,12 +78,12 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
 
 // runTrain is the command. The summary is nil unless training came to its end.
 func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary, error) {
+	if err := o.findRun(s); err != nil {
+		return nil, err
+	}
 	r, err := o.resolve(time.Now())
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err, "see 'qlora train --help' for the settings")
-	}
-	if r.NGPULayers != 0 {
-		s.Warnf("this build has no CUDA: --n-gpu-layers %d is ignored and training runs on the CPU", r.NGPULayers)
 	}
 	if !o.dryRun {
 		release, err := foldersOf(r).claim(o.resume != "", o.force, s)
@@ -102,7 +105,7 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	}
 	summary, err := job.train(ctx, o)
 	if err != nil {
-		return nil, explainTraining(err, r.Name)
+		return nil, explainTraining(err, job.folders)
 	}
 	return summary, job.skipped()
 }
@@ -166,7 +169,7 @@ func (o trainOptions) nameRun(r *config.Run, now time.Time) {
 	}
 }
 
-func defaultOutput(name string) string { return filepath.Join("outputs", name) }
+func defaultOutput(name string) string { return filepath.Join(outputsDir, name) }
 
 // cleanName replaces what a run's name may not hold.
 func cleanName(text string) string {

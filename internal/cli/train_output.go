@@ -83,7 +83,7 @@ func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
 			state = "a finished"
 		}
 		return ui.Fail(ui.ExitFailure, fmt.Errorf("%s holds %s run", f.output, state),
-			fmt.Sprintf("go on with it: qlora train --resume last --name %s", f.name),
+			"go on with it: "+f.resumeCommand(),
 			"start anew under another --name, or with --force, which puts the old one aside")
 	}
 	release, err := lock(filepath.Join(f.output, lockFile))

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"syscall"
 
@@ -59,8 +58,8 @@ func (m *trainSummary) print(s *ui.Streams) {
 }
 
 // explainTraining gives the errors of a run their exit codes and hints.
-func explainTraining(err error, name string) error {
-	resume := fmt.Sprintf("go on with: qlora train --resume last --name %s", name)
+func explainTraining(err error, f runFolders) error {
+	resume := "go on with: " + f.resumeCommand()
 	var diverged *train.Diverged
 	var interrupted *train.Interrupted
 	switch {

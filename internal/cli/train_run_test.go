@@ -367,7 +367,7 @@ func TestTrainBadInput(t *testing.T) {
 		{"-m cut.gguf -d train.jsonl", ui.ExitInvalid, "cut.gguf"},
 		{"-m base.gguf -d train.jsonl --from other.gguf --rank 4", ui.ExitInvalid, "other.gguf"},
 		{"-m base.gguf -d train.jsonl --target attn_x", ui.ExitUsage, "attn_x"},
-		{"-m base.gguf -d train.jsonl --resume last --name none", ui.ExitFailure, "no complete checkpoint"},
+		{"-m base.gguf -d train.jsonl --resume last --name none", ui.ExitFailure, "outputs/none"},
 	} {
 		code, _, errOut := runMain(t, append([]string{"train"}, strings.Fields(c.args)...)...)
 		if code != c.code || !strings.Contains(errOut, c.want) {

@@ -209,7 +209,7 @@ func TestExitCodesOfTraining(t *testing.T) {
 		{syscall.ENOMEM, ui.ExitDevice, "--recompute block"},
 		{errors.New("other"), ui.ExitFailure, ""},
 	} {
-		err := explainTraining(c.err, "x")
+		err := explainTraining(c.err, foldersOf(config.Run{Name: "x", Output: "outputs/x"}))
 		if exitCode(err) != c.code || !strings.Contains(strings.Join(ui.Hints(err), "\n"), c.hint) {
 			t.Errorf("%v: exit code %d, hints %q", c.err, exitCode(err), ui.Hints(err))
 		}
