@@ -82,6 +82,8 @@ func (o *runOptions) check(args []string) error {
 		return errors.New("no model given: name a GGUF file with -m")
 	case o.fim == "" && len(args) == 0:
 		return errors.New(`no prompt given: write it as the last argument, "-" for standard input, or use --fim`)
+	case o.fim == "" && args[0] == "":
+		return errors.New("the prompt is empty")
 	case o.fim != "" && len(args) > 0:
 		return errors.New("--fim takes its prompt from the file; leave the other prompt out")
 	case o.predict < 0:
@@ -132,6 +134,9 @@ func (o *runOptions) prompt(args []string, fim fimPrompt, c *llama.Context, s *u
 			return nil, fmt.Errorf("read the prompt from standard input: %w", err)
 		}
 		text = string(input)
+	}
+	if text == "" {
+		return nil, ui.Fail(ui.ExitUsage, errors.New("the prompt is empty"), "standard input held nothing")
 	}
 	m := c.Model()
 	if !o.raw && m.ChatTemplate() != "" {
