@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/ui"
@@ -34,7 +36,7 @@ func readFIM(arg string) (fimPrompt, error) {
 	}
 	cut, lines := endOfLine(data, line)
 	if cut < 0 {
-		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %s: the file has %d lines", arg, lines))
+		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %s: the file has %s", arg, english.Plural(lines, "line", "")))
 	}
 	return fimPrompt{prefix: string(data[:cut]), suffix: string(data[cut:])}, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -111,7 +112,7 @@ func (o *baselineOptions) run(ctx context.Context, s *ui.Streams) (err error) {
 		return err
 	}
 	if report.SkippedLines > 0 {
-		return ui.Fail(ui.ExitSkipped, fmt.Errorf("%d lines were skipped", report.SkippedLines))
+		return ui.Fail(ui.ExitSkipped, fmt.Errorf("skipped %s", english.Plural(report.SkippedLines, "unreadable line", "")))
 	}
 	return nil
 }
