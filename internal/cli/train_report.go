@@ -24,7 +24,9 @@ type reporter struct {
 	events *tfevents.Writer
 	file   *os.File
 	log    zerolog.Logger
-	bar    *ui.Progress
+	bar    *ui.Progress // of this process's steps, so that its rate is theirs
+	label  string       // of the bar
+	from   int          // the step that the run goes on from
 	last   runlog.Metrics
 	total  int
 }
@@ -64,7 +66,7 @@ func (p *reporter) Close(cause error) error {
 func (p *reporter) attach(l *train.Loop) {
 	l.OnStart("log", p.start)
 	l.OnStep("progress bar", func(s train.Step) error {
-		p.bar.Set(int64(s.Step))
+		p.bar.Set(int64(s.Step - p.from))
 		return nil
 	})
 	l.OnReport("metrics", p.report)
@@ -74,11 +76,21 @@ func (p *reporter) attach(l *train.Loop) {
 }
 
 func (p *reporter) start(e train.Start) error {
-	p.total = e.Total
-	p.bar = ui.NewProgress(p.s, int64(e.Total), "train", "step")
-	p.bar.Set(int64(e.Step))
+	p.total, p.from = e.Total, e.Step
+	p.startBar()
 	p.log.Info().Int("step", e.Step).Int("total_steps", e.Total).Str("schedule", e.Schedule.String()).Msg("start")
 	return p.s.Event("start", map[string]any{"step": e.Step, "total_steps": e.Total, "schedule": e.Schedule.String()})
+}
+
+// startBar shows the steps that are left to this process.
+func (p *reporter) startBar() {
+	p.label = "train"
+	if p.from > 0 {
+		p.label = fmt.Sprintf("train from step %d", p.from)
+	}
+	if p.total > p.from {
+		p.bar = ui.NewProgress(p.s, int64(p.total-p.from), p.label, "step")
+	}
 }
 
 func (p *reporter) report(r train.Report) error {
@@ -99,7 +111,7 @@ func (p *reporter) report(r train.Report) error {
 }
 
 func (p *reporter) evalPart(e train.EvalPart) error {
-	label := "train"
+	label := p.label
 	if e.Done < e.Total {
 		label = fmt.Sprintf("eval %d/%d", e.Done, e.Total)
 	}
