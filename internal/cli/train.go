@@ -85,6 +85,9 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err, "see 'qlora train --help' for the settings")
 	}
+	if err := checkTrainGPU(r); err != nil {
+		return nil, err
+	}
 	if !o.dryRun {
 		release, err := foldersOf(r).claim(o.resume != "", o.force, s)
 		if err != nil {
@@ -100,14 +103,26 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		return nil, err
 	}
 	defer job.Close()
-	if err := job.describe(); err != nil || o.dryRun {
-		return nil, errors.Join(err, job.skipped())
+	if err := job.describe(); err != nil {
+		return nil, err
+	}
+	if o.dryRun {
+		return nil, job.dryRun()
 	}
 	summary, err := job.train(ctx, o)
 	if err != nil {
 		return nil, explainTraining(err, job.folders)
 	}
 	return summary, job.skipped()
+}
+
+// checkTrainGPU refuses layers on a GPU that this build cannot use.
+func checkTrainGPU(r config.Run) error {
+	if r.NGPULayers <= 0 {
+		return nil
+	}
+	return ui.Fail(ui.ExitDevice, fmt.Errorf("--n-gpu-layers %d needs a GPU, and this build has no CUDA library", r.NGPULayers),
+		"leave -ngl out, or give -ngl 0, to train on the CPU", "run 'qlora doctor' to see what this machine offers")
 }
 
 // resolve lays the sources of the settings over each other and checks them.

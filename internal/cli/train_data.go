@@ -93,6 +93,9 @@ func loadFiles(ctx context.Context, o dataset.LoadOptions, args []string, label 
 	if o.Sources, err = dataset.ParseSources(args); err != nil {
 		return nil, nil, ui.Fail(ui.ExitUsage, err)
 	}
+	if err := checkDataFiles(o.Sources); err != nil {
+		return nil, nil, err
+	}
 	bar := ui.NewProgress(s, totalSize(o.Sources), label, "B")
 	defer bar.Finish()
 	o.Progress = func(n int) { bar.Add(int64(n)) }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/checkpoint"
 	"github.com/qlora/qlora/internal/config"
@@ -40,6 +40,9 @@ func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, e
 	if j.base, err = gguf.Open(r.Model); err != nil {
 		return nil, invalidInput(err, "look at the file with 'qlora inspect "+r.Model+"'")
 	}
+	if err := checkTrainFiles(r, j.base); err != nil {
+		return nil, err
+	}
 	if r.Method == engine.MethodQLoRA {
 		if _, err := lora.Targets(loraConfig(r), j.base); err != nil {
 			return nil, ui.Fail(ui.ExitUsage, err, "choose what to adapt with --target all, attn, mlp or a list")
@@ -51,7 +54,7 @@ func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, e
 	}
 	j.length = rowLength(r, j.data, context)
 	if j.engine, err = engine.New(j.base, engineOptions(r, j.length)); err != nil {
-		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err))
+		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err), prepareHints(r, err)...)
 	}
 	return j, nil
 }
@@ -99,46 +102,13 @@ func rowLength(r config.Run, d *trainData, context int) int {
 	return min(context, longest)
 }
 
-// describe prints what would be trained on what, before the first step.
-func (j *trainJob) describe() error {
-	if err := j.data.describe(j.s); err != nil {
-		return err
-	}
-	r, p := j.r, j.engine.Plan()
-	rows := r.MicroBatchSize * r.GradAccum
-	plan := trainPlan{Run: r.Name, Method: r.Method, TrainedValues: p.Trained / 16, RowTokens: j.length,
-		TokensPerStep: rows * j.length, Recompute: p.Recompute, WeightBytes: p.Weights, TrainedBytes: p.Trained,
-		ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total()}
-	size := func(n int64) string { return humanize.IBytes(uint64(n)) }
-	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
-	j.s.Printf("tokens per step: %s = %d micro-batches x %d rows x %d tokens\n",
-		humanize.Comma(int64(plan.TokensPerStep)), r.GradAccum, r.MicroBatchSize, j.length)
-	j.s.Printf("memory by arithmetic: %s = weights %s + trained %s + activations %s (recompute %s) + workspace %s\n",
-		size(p.Total()), size(p.Weights), size(p.Trained), size(p.Kept), p.Recompute, size(p.Workspace))
-	return j.s.Event("plan", plan)
-}
-
-// trainPlan is the message "plan".
-type trainPlan struct {
-	Run             string `json:"run"`
-	Method          string `json:"method"`
-	TrainedValues   int64  `json:"trained_values"`
-	RowTokens       int    `json:"row_tokens"`
-	TokensPerStep   int    `json:"tokens_per_step"`
-	Recompute       string `json:"recompute"`
-	WeightBytes     int64  `json:"weight_bytes"`
-	TrainedBytes    int64  `json:"trained_bytes"`
-	ActivationBytes int64  `json:"activation_bytes"`
-	WorkspaceBytes  int64  `json:"workspace_bytes"`
-	TotalBytes      int64  `json:"total_bytes"`
-}
-
 // skipped is the error of a run that left records out, exit code 3, or nil.
 func (j *trainJob) skipped() error {
-	if j.data.skippedRecords() == 0 {
+	n := j.data.skippedRecords()
+	if n == 0 {
 		return nil
 	}
-	return ui.Fail(ui.ExitSkipped, fmt.Errorf("%d records could not be read and were skipped", j.data.skippedRecords()))
+	return ui.Fail(ui.ExitSkipped, fmt.Errorf("%s left out as unreadable", english.Plural(n, "record", "")))
 }
 
 // train runs the loop and writes the result. Nothing of an earlier run is

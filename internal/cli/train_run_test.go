@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -358,7 +359,7 @@ func TestTrainBadInput(t *testing.T) {
 		want string
 	}{
 		{"-m base.gguf -d broken.jsonl", ui.ExitInvalid, "broken.jsonl:2"},
-		{"-m base.gguf -d broken.jsonl --skip-invalid --max-steps 1 --name skipped", ui.ExitSkipped, "1 records"},
+		{"-m base.gguf -d broken.jsonl --skip-invalid --max-steps 1 --name skipped", ui.ExitSkipped, "1 record left out"},
 		{"-m base.gguf -d empty.jsonl", ui.ExitInvalid, "empty.jsonl"},
 		{"-m base.gguf -d masked.jsonl", ui.ExitInvalid, "no token of the data carries loss"},
 		{"-m base.gguf -d missing.jsonl", ui.ExitInvalid, "missing.jsonl"},
@@ -449,8 +450,15 @@ func killedAfter(t *testing.T, wait time.Duration) bool {
 		return false
 	case <-time.After(wait):
 	}
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
+	killed := cmd.Process.Kill()
+	if errors.Is(killed, os.ErrProcessDone) { // it ended just now
+		if err := <-ended; err != nil {
+			t.Fatalf("the child failed: %v\n%s", err, &talk)
+		}
+		return false
+	}
+	if killed != nil {
+		t.Fatal(killed)
 	}
 	<-ended
 	return true
