@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -96,5 +98,14 @@ func TestResumeFindsTheRun(t *testing.T) {
 	code, _, errOut := runMain(t, "train", "--resume", "outputs/older", "-o", "outputs/newer")
 	if code != ui.ExitUsage || !strings.Contains(errOut, "two runs") {
 		t.Errorf("two folders: exit code %d: %s", code, errOut)
+	}
+}
+
+// An interrupted demo in another folder is told how to go on as well: its
+// training has a name that its folder does not follow from.
+func TestInterruptedElsewhere(t *testing.T) {
+	err := explainTraining(&train.Interrupted{Step: 3}, foldersOf(config.Run{Name: "demo", Output: "else/where"}))
+	if hints := strings.Join(ui.Hints(err), "\n"); !strings.HasSuffix(hints, "qlora train --resume last --output else/where") {
+		t.Errorf("hints %q", hints)
 	}
 }
