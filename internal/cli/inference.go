@@ -8,6 +8,7 @@ import (
 	"github.com/rs/zerolog"
 	"github.com/spf13/pflag"
 
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -152,5 +153,9 @@ func logLlama(ctx context.Context) {
 	}
 	llama.SetLog(least, func(level llama.Level, line string) {
 		log.WithLevel(levels[level]).Str("from", "llama.cpp").Msg(line)
+	})
+	// ggml's last words before it ends the process come this way alone
+	ggml.SetLog(func(level int, text string) {
+		log.WithLevel(levels[llama.Level(level)]).Str("from", "ggml").Msg(text)
 	})
 }

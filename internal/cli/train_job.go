@@ -31,6 +31,7 @@ type trainJob struct {
 
 // openJob reads the model and the data and builds the engine.
 func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, err error) {
+	logLlama(ctx)
 	j := &trainJob{r: r, s: s, folders: foldersOf(r)}
 	defer func() {
 		if err != nil {

@@ -349,10 +349,15 @@ func TestTrainBadInput(t *testing.T) {
 	putText(t, "broken.jsonl", strings.SplitAfter(good, "\n")[0]+"{\"messages\": [\n"+good)
 	putText(t, "empty.jsonl", "")
 	putText(t, "masked.jsonl", `{"messages":[{"role":"user","content":"the fun"}]}`+"\n")
+	putText(t, "opted.jsonl", `{"messages":[{"role":"user","content":"the fun"},{"role":"assistant","content":"the fun","train":false}]}`+"\n")
 	putText(t, "no.gguf", "not a model")
 	llamatest.Adapter(t, "other.gguf", llamatest.Options{Embd: 64}, llamatest.AdapterOptions{})
 	truncated := readBytes(t, "base.gguf")
 	putText(t, "cut.gguf", string(truncated[:len(truncated)/2]))
+	absurd := bytes.Clone(truncated)
+	copy(absurd[16:24], bytes.Repeat([]byte{0xff}, 8)) // the number of metadata entries
+	putText(t, "absurd.gguf", string(absurd))
+	putText(t, "gemma.gguf", strings.ReplaceAll(string(truncated), "llama", "gemma")) // of the same length
 	for _, c := range []struct {
 		args string
 		code int
@@ -362,10 +367,13 @@ func TestTrainBadInput(t *testing.T) {
 		{"-m base.gguf -d broken.jsonl --skip-invalid --max-steps 1 --name skipped", ui.ExitSkipped, "1 record left out"},
 		{"-m base.gguf -d empty.jsonl", ui.ExitInvalid, "empty.jsonl"},
 		{"-m base.gguf -d masked.jsonl", ui.ExitInvalid, "no token of the data carries loss"},
+		{"-m base.gguf -d opted.jsonl", ui.ExitInvalid, "no token of the data carries loss"},
 		{"-m base.gguf -d missing.jsonl", ui.ExitInvalid, "missing.jsonl"},
 		{"-m missing.gguf -d train.jsonl", ui.ExitInvalid, "missing.gguf"},
 		{"-m no.gguf -d train.jsonl", ui.ExitInvalid, "no.gguf"},
 		{"-m cut.gguf -d train.jsonl", ui.ExitInvalid, "cut.gguf"},
+		{"-m absurd.gguf -d train.jsonl", ui.ExitInvalid, "absurd.gguf"},
+		{"-m gemma.gguf -d train.jsonl", ui.ExitInvalid, "architecture gemma cannot be trained yet"},
 		{"-m base.gguf -d train.jsonl --from other.gguf --rank 4", ui.ExitInvalid, "other.gguf"},
 		{"-m base.gguf -d train.jsonl --target attn_x", ui.ExitUsage, "attn_x"},
 		{"-m base.gguf -d train.jsonl --resume last --name none", ui.ExitFailure, "outputs/none"},
