@@ -250,8 +250,20 @@ template <typename T, int DH> struct tensor_cores {
     }
 };
 
+// bf16 has no matrix instruction below sm_80: its kernels would compute nothing there.
+template <typename T> cudaError_t check_device() {
+    if constexpr (std::is_same_v<T, __nv_bfloat16>) {
+        int device, major;
+        QL_TRY(cudaGetDevice(&device));
+        QL_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device));
+        return major >= 8 ? cudaSuccess : cudaErrorNotSupported;
+    }
+    return cudaSuccess;
+}
+
 // Head sizes with a tensor-core kernel; others, and F32, take the plain one.
 template <typename T> cudaError_t forward(const attention_args<T> & p, cudaStream_t stream) {
+    QL_TRY(check_device<T>());
     if constexpr (sizeof(T) == 2) {
         switch (p.dh) {
             case 32: return tensor_cores<T, 32>::forward(p, stream);
@@ -264,6 +276,7 @@ template <typename T> cudaError_t forward(const attention_args<T> & p, cudaStrea
 }
 
 template <typename T> cudaError_t backward(const attention_args<T> & p, cudaStream_t stream) {
+    QL_TRY(check_device<T>());
     QL_TRY(attention_delta(p, stream));
     if constexpr (sizeof(T) == 2) {
         switch (p.dh) {
