@@ -54,7 +54,8 @@ struct qlora_module * qlora_open_module(const char * path, char * why) {
     }
     struct qlora_module * m = calloc(1, sizeof *m);
     if (m == NULL || !find(handle, "qlora_cuda_stamp", (void **) &m->stamp, why) || !find(handle, "qlora_cuda_error", (void **) &m->error, why) ||
-        !find(handle, "qlora_cuda_attach", (void **) &m->attach, why) || !find(handle, "qlora_cuda_detach", (void **) &m->detach, why)) {
+        !find(handle, "qlora_cuda_open", (void **) &m->open, why) || !find(handle, "qlora_cuda_close", (void **) &m->close, why) ||
+        !find(handle, "qlora_cuda_run", (void **) &m->run, why)) {
         free(m);
         dlclose(handle);
         return NULL;
@@ -70,12 +71,16 @@ const char * qlora_module_error(const struct qlora_module * m) {
     return m->error();
 }
 
-int qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend) {
-    return m->attach(backend);
+void * qlora_module_open(const struct qlora_module * m, ggml_backend_t backend) {
+    return m->open(backend);
 }
 
-void qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend) {
-    m->detach(backend);
+void qlora_module_close(const struct qlora_module * m, void * session) {
+    m->close(session);
+}
+
+int qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
+    return m->run(session, nodes, ops, n);
 }
 
 void qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1) {

@@ -12,14 +12,16 @@ struct qlora_module {
     ggml_backend_reg_t reg;
     const char * (*stamp)(void);
     const char * (*error)(void);
-    int (*attach)(ggml_backend_t backend);
-    void (*detach)(ggml_backend_t backend);
+    void * (*open)(ggml_backend_t backend);
+    void (*close)(void * session);
+    int (*run)(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
 };
 // Opens the module at path; NULL and a message in `why` (256 bytes) when that fails.
 struct qlora_module * qlora_open_module(const char * path, char * why);
 const char * qlora_module_stamp(const struct qlora_module * m);
 const char * qlora_module_error(const struct qlora_module * m);
-int          qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend);
-void         qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend);
+void *       qlora_module_open(const struct qlora_module * m, ggml_backend_t backend);
+void         qlora_module_close(const struct qlora_module * m, void * session);
+int          qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
 // Makes a view see its memory as another type: rows of ne0 elements, nb1 bytes apart.
 void         qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1);

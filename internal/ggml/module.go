@@ -85,7 +85,7 @@ func (m *Module) Open(index int) (*Backend, error) {
 	if b.ptr == nil {
 		return nil, fmt.Errorf("open cuda device %d: ggml could not start it", index)
 	}
-	if C.qlora_module_attach(m.ptr, b.ptr) != 0 {
+	if b.session = C.qlora_module_open(m.ptr, b.ptr); b.session == nil {
 		err := fmt.Errorf("open cuda device %d: %s", index, C.GoString(C.qlora_module_error(m.ptr)))
 		C.ggml_backend_free(b.ptr)
 		return nil, err

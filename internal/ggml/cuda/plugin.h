@@ -8,11 +8,15 @@ extern "C" {
 
 #define QLORA_EXPORT __attribute__((visibility("default")))
 
+struct qlora_op;
+
 // Hash of the headers the module was built with; the binary refuses a module whose stamp is not its own.
 QLORA_EXPORT const char * qlora_cuda_stamp(void);
-// Makes a backend of this module compute training nodes. Returns 0, or 1 with qlora_cuda_error set.
-QLORA_EXPORT int qlora_cuda_attach(ggml_backend_t backend);
-QLORA_EXPORT void qlora_cuda_detach(ggml_backend_t backend);
+// A session computes training nodes on the stream of a backend of this module. NULL with qlora_cuda_error set on failure.
+QLORA_EXPORT void * qlora_cuda_open(ggml_backend_t backend);
+QLORA_EXPORT void   qlora_cuda_close(void * session);
+// Queues n nodes in order. Returns 0, or 1 with qlora_cuda_error set.
+QLORA_EXPORT int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
 // What went wrong in this thread's last failing call.
 QLORA_EXPORT const char * qlora_cuda_error(void);
 
