@@ -28,16 +28,20 @@ func (v CUDAVersion) Major() int { return int(v) / 1000 }
 
 func (v CUDAVersion) String() string { return fmt.Sprintf("%d.%d", int(v)/1000, int(v)%1000/10) }
 
-// Devices lists the GPUs that CUDA_VISIBLE_DEVICES leaves. It starts CUDA on each of them.
+// DeviceCount is the number of GPUs that CUDA_VISIBLE_DEVICES leaves.
+func (m *Module) DeviceCount() int { return int(C.ggml_backend_reg_dev_count(m.reg)) }
+
+// Devices describes all of them.
 func (m *Module) Devices() []Device {
 	var out []Device
-	for i := range int(C.ggml_backend_reg_dev_count(m.reg)) {
-		out = append(out, m.device(i))
+	for i := range m.DeviceCount() {
+		out = append(out, m.Device(i))
 	}
 	return out
 }
 
-func (m *Module) device(index int) Device {
+// Device describes one of them, from 0 to DeviceCount-1. It starts CUDA on it, which takes some of its memory.
+func (m *Module) Device(index int) Device {
 	dev := C.ggml_backend_reg_dev_get(m.reg, C.size_t(index))
 	var free, total C.size_t
 	C.ggml_backend_dev_memory(dev, &free, &total)
