@@ -60,7 +60,7 @@ test-cuda: ## run the tests of what computes on a GPU, with the library of make 
 		exit
 	fi
 	export QLORA_CUDA_LIBRARY="$$library"
-	go test -count=1 -json -timeout 30m ./internal/ggml ./internal/engine ./internal/llama ./internal/cli | go run ./internal/testsummary
+	go test -count=1 -json -timeout 30m ./internal/ggml ./internal/engine ./internal/cli | go run ./internal/testsummary
 
 .PHONY: race
 race: ## run the tests of the packages without C under the race detector

@@ -104,7 +104,7 @@ func TestCheckCUDA(t *testing.T) {
 		{"a wrong path", machine{err: ggml.ErrLibraryPath}, []string{"failed cuda library: QLORA_LIBRARY_PATH names"}},
 		{"all well", fakeMachine(90), []string{"ok cuda library: lib/libqlora-cuda.so, CUDA 12.4, compute capabilities 75-real 90;", "ok cuda driver: knows CUDA 12.8; the library holds CUDA 12.4;",
 			"ok cuda:0: NVIDIA 90, compute capability 9.0, 7.0 GiB of 8.0 GiB free, 0000:17:00.0;"}},
-		{"an old driver", old, []string{"ok cuda library", "missing cuda driver: knows CUDA 11.8; the library holds CUDA 12.4; the driver is too old", "ok cuda:0"}},
+		{"an old driver", old, []string{"ok cuda library", "missing cuda driver: knows CUDA 11.8; the library holds CUDA 12.4; install a newer driver", "ok cuda:0"}},
 		{"old devices", fakeMachine(61, 75), []string{"ok cuda library", "ok cuda driver", "missing cuda:0: NVIDIA 61", "ok cuda:1"}},
 		{"none visible", fakeMachine(), []string{"ok cuda library", "CUDA finds no such device: there is none; see which GPUs there are with 'qlora gpu'"}},
 	} {

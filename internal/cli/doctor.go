@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -48,6 +49,7 @@ It exits 1 when something would keep qlora from working here.` + exitStatus(ui.E
 }
 
 func runDoctor(s *ui.Streams) error {
+	ggml.SetLog(func(int, string) {}) // what CUDA does not like is a check here
 	checks := []check{checkCPU(), checkBuild(), checkMemory(memoryFiles), checkDriver()}
 	checks = append(checks, checkCUDA(readMachine())...)
 	for _, dir := range workFolders {

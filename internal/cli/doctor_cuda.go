@@ -45,8 +45,13 @@ func checkVersions(m machine) check {
 	if m.driver == 0 {
 		c.Detail = "none is loaded"
 	}
-	if err := m.usable(-1); err != nil {
-		c.State, c.Detail, c.Advice = checkMissing, c.Detail+"; "+err.Error(), deviceHints(err)[0]
+	err := m.usable(-1)
+	if err == nil {
+		return c
+	}
+	c.State, c.Advice = checkMissing, deviceHints(err)[0]
+	if !errors.Is(err, errOldDriver) { // the two versions say that already
+		c.Detail += "; " + err.Error()
 	}
 	return c
 }
