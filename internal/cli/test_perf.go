@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/perf"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -57,7 +56,7 @@ func (o *perfOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.NoWarmup, "no-warmup", false, "measure the first round too")
 	o.format = "md"
 	flags.VarP(&enumFlag{value: &o.format, allowed: perf.Formats()}, "output", "o", "format of the results: "+strings.Join(perf.Formats(), ", "))
-	o.inferenceOptions.addDeviceFlags(flags)
+	o.inferenceOptions.addComputeFlags(flags)
 }
 
 func (o *perfOptions) check() error {
@@ -78,12 +77,14 @@ type perfSummary struct {
 }
 
 func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
-	if err := o.checkGPU(); err != nil {
+	logLlama(ctx)
+	device, err := o.deviceOptions.open(s)
+	if err != nil {
 		return err
 	}
-	logLlama(ctx)
 	measured := o.Options
-	measured.Threads, measured.GPULayers, measured.FlashAttn = o.threads, o.gpuLayers, o.flashAttn
+	measured.Threads, measured.FlashAttn = o.threads, o.flashAttn
+	measured.Device, measured.GPULayers = device.gpu.Name, device.gpuLayers
 	tests := 0
 	for _, n := range []int{o.Prompt, o.Generate} {
 		if n > 0 {
@@ -114,9 +115,6 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 func (o *perfOptions) print(s *ui.Streams, results []perf.Result) error {
 	if s.JSON {
 		return s.Event("summary", perfSummary{Results: results})
-	}
-	if !llama.SupportsGPU() {
-		s.Infof("qlora: no GPU backend is loaded; this is the speed of the CPU\n")
 	}
 	return perf.Write(s.Out, o.format, results)
 }

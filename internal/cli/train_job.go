@@ -21,6 +21,7 @@ import (
 // trainJob is a run with its files open, ready to be described and trained.
 type trainJob struct {
 	r       config.Run
+	device  computeDevice
 	s       *ui.Streams
 	folders runFolders
 	base    *gguf.File
@@ -30,9 +31,8 @@ type trainJob struct {
 }
 
 // openJob reads the model and the data and builds the engine.
-func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, err error) {
-	logLlama(ctx)
-	j := &trainJob{r: r, s: s, folders: foldersOf(r)}
+func openJob(ctx context.Context, r config.Run, device computeDevice, s *ui.Streams) (job *trainJob, err error) {
+	j := &trainJob{r: r, device: device, s: s, folders: foldersOf(r)}
 	defer func() {
 		if err != nil {
 			j.Close()
@@ -54,7 +54,7 @@ func openJob(ctx context.Context, r config.Run, s *ui.Streams) (job *trainJob, e
 		return nil, err
 	}
 	j.length = rowLength(r, j.data, context)
-	if j.engine, err = engine.New(j.base, engineOptions(r, j.length)); err != nil {
+	if j.engine, err = engine.New(j.base, engineOptions(r, device, j.length)); err != nil {
 		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err), prepareHints(r, err)...)
 	}
 	return j, nil

@@ -91,6 +91,7 @@ void                  ggml_backend_synchronize(ggml_backend_t backend);
 ggml_backend_reg_t    ggml_backend_load(const char * path);
 size_t                ggml_backend_reg_dev_count(ggml_backend_reg_t reg);
 ggml_backend_dev_t    ggml_backend_reg_dev_get(ggml_backend_reg_t reg, size_t index);
+const char *          ggml_backend_dev_name(ggml_backend_dev_t device);
 const char *          ggml_backend_dev_description(ggml_backend_dev_t device);
 void                  ggml_backend_dev_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
 ggml_backend_t        ggml_backend_dev_init(ggml_backend_dev_t device, const char * params);
