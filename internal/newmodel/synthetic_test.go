@@ -251,6 +251,16 @@ func TestSyntheticModelsRunAndTrain(t *testing.T) {
 	}
 }
 
+func TestLlamaArchitecture(t *testing.T) {
+	c := testSynthetic(t, "q4_k_m", false)
+	c.Preset.Arch, c.Preset.Bias = "llama", false
+	path, made := writeSynthetic(t, c)
+	llamaLoss(t, path)
+	if made.Types["F32"] != 2*2+1 {
+		t.Errorf("%d F32 tensors, want the norms alone", made.Types["F32"])
+	}
+}
+
 func testBatch(n int) *dataset.Batch {
 	b := &dataset.Batch{Rows: 1, Length: n, Trained: n}
 	for i := range n {

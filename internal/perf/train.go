@@ -72,16 +72,16 @@ type TrainResult struct {
 
 // Spread is the middle and the ends of a set of measurements.
 type Spread struct {
-	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
+	Median float64   `json:"median"`
+	Min    float64   `json:"min"`
+	Max    float64   `json:"max"`
+	Rounds []float64 `json:"rounds"` // in the order of measurement
 }
 
-// newSpread sorts values, of which there is at least one.
+// newSpread takes at least one value.
 func newSpread(values []float64) Spread {
-	slices.Sort(values)
-	n := len(values)
-	return Spread{Median: (values[(n-1)/2] + values[n/2]) / 2, Min: values[0], Max: values[n-1]}
+	sorted, n := slices.Sorted(slices.Values(values)), len(values)
+	return Spread{Median: (sorted[(n-1)/2] + sorted[n/2]) / 2, Min: sorted[0], Max: sorted[n-1], Rounds: values}
 }
 
 // MeasureTraining builds the engine on the model at path and runs o.Steps

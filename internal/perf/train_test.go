@@ -46,6 +46,9 @@ func TestMeasureTraining(t *testing.T) {
 		t.Errorf("sizes: %+v", r)
 	}
 	s, v := r.StepSeconds, r.TokensPerSec
+	if len(s.Rounds) != 3 || len(v.Rounds) != 3 {
+		t.Errorf("%d steps were measured, want 3: warm-up does not count", len(s.Rounds))
+	}
 	if !(0 < s.Min && s.Min <= s.Median && s.Median <= s.Max) || math.Abs(v.Min*s.Max/64-1) > 1e-9 || math.Abs(v.Max*s.Min/64-1) > 1e-9 {
 		t.Errorf("speed: %+v, %+v", s, v)
 	}
@@ -140,11 +143,10 @@ func TestMeasureTrainingRefuses(t *testing.T) {
 }
 
 func TestSpread(t *testing.T) {
-	if s := newSpread([]float64{4, 1, 9}); s != (Spread{4, 1, 9}) {
-		t.Errorf("%+v", s)
-	}
-	if s := newSpread([]float64{4, 1, 9, 2}); s != (Spread{3, 1, 9}) {
-		t.Errorf("%+v", s)
+	for median, rounds := range map[float64][]float64{4: {4, 1, 9}, 3: {4, 1, 9, 2}} {
+		if s := newSpread(rounds); s.Median != median || s.Min != 1 || s.Max != 9 || s.Rounds[1] != 1 {
+			t.Errorf("%+v", s)
+		}
 	}
 }
 
@@ -152,7 +154,7 @@ func TestWriteTraining(t *testing.T) {
 	gpu := uint64(2 << 30)
 	results := []TrainResult{
 		{Model: "dir/a.gguf", Device: "NVIDIA H100", Rows: 4, RowTokens: 2048, Accum: 1, Rank: 16, Recompute: "block",
-			StepSeconds: Spread{0.5, 0.4, 0.6}, TokensPerSec: Spread{16384, 13653, 20480}, Loss: 12.5, TotalBytes: 3 << 30, PeakGPUBytes: &gpu},
+			StepSeconds: newSpread([]float64{0.5, 0.4, 0.6}), TokensPerSec: newSpread([]float64{16384, 13653, 20480}), Loss: 12.5, TotalBytes: 3 << 30, PeakGPUBytes: &gpu},
 		{Model: "b.gguf", Device: "cpu"},
 	}
 	var md, table, lines bytes.Buffer
