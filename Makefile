@@ -37,8 +37,8 @@ test: ## run all tests, then list what was skipped and why
 	@go test -json -timeout 20m ./... | go run ./internal/testsummary
 
 .PHONY: race
-race: ## run the tests of the packages without C under the race detector
-	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents config ui))
+race: ## run the tests that need no llama.cpp under the race detector
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents gpu config ui))
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck and the import graph
