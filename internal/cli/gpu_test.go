@@ -42,6 +42,7 @@ func TestGPUTable(t *testing.T) {
 // is lost in the middle, which is said once.
 func TestGPUWatch(t *testing.T) {
 	lib, open := fakeGPUs()
+	lib.Devices[0].Change(func(s *gputest.State) { s.Utilisation.Gpu, s.Milliwatts = 100, 1_000_000 })
 	s, out, errOut := ui.Test()
 	s.Out = blockWriter{out, func(block int) {
 		lib.Devices[0].Change(func(s *gputest.State) { s.Utilisation.Gpu, s.Milliwatts, s.Lost = 7, 9_000, block >= 2 })
@@ -54,7 +55,7 @@ func TestGPUWatch(t *testing.T) {
 		t.Fatalf("%d blocks:\n%q", len(blocks), out)
 	}
 	first, second := strings.Split(blocks[0], "\n"), strings.Split(blocks[1], "\n")
-	if strings.Index(first[1], "processes") != strings.Index(second[1], "processes") || !strings.Contains(second[2], "   7 %  61 C    9 W  ") {
+	if strings.Index(first[1], "processes") != strings.Index(second[1], "processes") || !strings.Contains(second[2], "    7 %  61 C     9 W  ") {
 		t.Errorf("not aligned:\n%s\n%s", blocks[0], blocks[1])
 	}
 	if strings.Contains(blocks[3], "RTX") || !strings.Contains(blocks[3], "T4") {
@@ -114,11 +115,15 @@ func TestGPUWatchEnds(t *testing.T) {
 	if err := runGPU(ctx, gpuOptions{watch: true, interval: 3600}, open, s); err != nil {
 		t.Errorf("interrupted: %v", err)
 	}
-	for _, d := range lib.Devices {
-		d.Change(func(s *gputest.State) { s.Lost = true })
-	}
-	if err := runGPU(t.Context(), fastWatch(0), open, s); exitCode(err) != ui.ExitDevice {
-		t.Errorf("all devices lost: %v", err)
+	s.Out = blockWriter{out, func(int) {
+		for _, d := range lib.Devices {
+			d.Change(func(s *gputest.State) { s.Lost = true })
+		}
+	}}
+	for _, when := range []string{"after a sample", "before"} {
+		if err := runGPU(t.Context(), fastWatch(0), open, s); exitCode(err) != ui.ExitDevice {
+			t.Errorf("all devices lost %s: %v", when, err)
+		}
 	}
 	out.Reset()
 	absent := &gputest.Library{InitReturn: nvml.ERROR_LIBRARY_NOT_FOUND}

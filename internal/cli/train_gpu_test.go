@@ -60,18 +60,22 @@ func TestReportsCarryGPUs(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	err = errors.Join(err, p.report(train.Report{Step: 2, Total: 3}), p.report(train.Report{Step: 3, Total: 3}))
+	if n := strings.Count(errOut.String(), "GPU 0 (NVIDIA RTX) is not sampled any more"); n != 1 {
+		t.Errorf("said %d times:\n%s", n, errOut)
+	}
+	lib.Devices[1].Change(func(s *gputest.State) { s.Lost = true }) // after the last report
 	var m trainSummary
 	p.addPeaks(&m)
 	if err := errors.Join(err, p.Close(nil)); err != nil || lib.Open() != 0 {
 		t.Fatalf("%v, left open %d times", err, lib.Open())
 	}
 	checkGPUMetrics(t)
-	if n := strings.Count(errOut.String(), "GPU 0 (NVIDIA RTX) is not sampled any more"); n != 1 {
-		t.Errorf("said %d times:\n%s", n, errOut)
+	if n := strings.Count(errOut.String(), "is not sampled any more"); n != 2 {
+		t.Errorf("said %d times, want once for each device:\n%s", n, errOut)
 	}
 	log := string(readBytes(t, "mine.log"))
-	if strings.Count(log, `"sampling GPU"`) != 2 || strings.Count(log, `"lost 1 GPU"`) != 1 {
-		t.Errorf("the log must name the two devices, and the loss once:\n%s", log)
+	if strings.Count(log, `"sampling GPU"`) != 2 || strings.Count(log, `"lost 1 GPU"`) != 2 {
+		t.Errorf("the log must name the two devices, and each loss once:\n%s", log)
 	}
 	if m.PeakVRAMBytes != 2<<30 || len(m.GPUs) != 2 || *m.GPUs[0].MemBytes != 3<<30 || *m.GPUs[0].PowerW != 250.5 || m.GPUs[1].PowerW != nil {
 		t.Errorf("summary %+v", m)
