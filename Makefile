@@ -63,8 +63,8 @@ test-cuda: ## run the tests of what computes on a GPU, with the library of make 
 	go test -count=1 -json -timeout 30m ./internal/ggml ./internal/engine ./internal/cli | go run ./internal/testsummary
 
 .PHONY: race
-race: ## run the tests of the packages without C under the race detector
-	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents config ui))
+race: ## run the tests that need no llama.cpp under the race detector
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents gpu config ui))
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck and the import graph

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,8 +16,8 @@ import (
 
 // Main runs the command that args name (without the program's own name) and
 // returns the exit code. A first SIGINT or SIGTERM cancels the command's
-// context, so that it finishes its step and saves; a second one makes Main
-// return at once.
+// context, so that it finishes its step and saves, which is said where it takes
+// a while; a second one makes Main return at once.
 func Main(args []string, s *ui.Streams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -29,19 +30,30 @@ func Main(args []string, s *ui.Streams) int {
 	return await(done, signals, cancel, s)
 }
 
+// grace is what a command may take to end before it is said to be at work.
+const grace = 200 * time.Millisecond
+
 // await returns the command's own code, unless a second signal comes first.
 func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc, s *ui.Streams) int {
+	var first os.Signal
 	select {
 	case code := <-done:
 		return code
-	case sig := <-signals:
-		lead := ""
-		if s.ErrTTY {
-			lead = "\n" // off the line of a progress bar and of the terminal's ^C
-		}
-		s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
+	case first = <-signals:
 		cancel()
 	}
+	select {
+	case code := <-done:
+		return code
+	case <-signals:
+		return ui.ExitInterrupted
+	case <-time.After(grace):
+	}
+	lead := ""
+	if s.ErrTTY {
+		lead = "\n" // off the line of a progress bar and of the terminal's ^C
+	}
+	s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, first)
 	select {
 	case code := <-done:
 		return code

@@ -13,6 +13,7 @@ import (
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/gpu"
 	"github.com/qlora/qlora/internal/lora"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
@@ -28,6 +29,7 @@ type trainJob struct {
 	data    *trainData
 	length  int // tokens of a row
 	engine  *engine.Engine
+	gpus    *trainGPUs
 }
 
 // openJob reads the model and the data and builds the engine.
@@ -54,15 +56,17 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, s *ui.Stre
 		return nil, err
 	}
 	j.length = rowLength(r, j.data, context)
+	j.gpus = startTrainGPUs(gpu.Open, runDevices(device))
 	if j.engine, err = engine.New(j.base, engineOptions(r, device, j.length)); err != nil {
 		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err), prepareHints(r, err)...)
 	}
 	return j, nil
 }
 
-// Close frees the engine and the model's mapping. It may be called twice.
+// Close frees the engine and the model's mapping and ends the sampling of GPUs.
+// It may be called twice.
 func (j *trainJob) Close() error {
-	var errs []error
+	errs := []error{j.gpus.Stop()}
 	if j.engine != nil {
 		errs = append(errs, j.engine.Close())
 	}
@@ -139,6 +143,7 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	if err != nil {
 		return nil, err
 	}
+	rep.gpus = j.gpus
 	summary, err := j.runLoop(ctx, loop, from, rep)
 	if closeErr := rep.Close(err); err == nil {
 		err = closeErr
@@ -238,6 +243,7 @@ func (j *trainJob) finish(result *train.Result, store *checkpoint.Store, rep *re
 	rep.bar.Finish()
 	m := newTrainSummary(j.r.Name, result)
 	m.SkippedRecords = j.data.skippedRecords()
+	rep.addPeaks(m)
 	state, err := j.engine.State()
 	if err != nil {
 		return nil, err
