@@ -38,7 +38,7 @@ test: ## run all tests, then list what was skipped and why
 
 .PHONY: race
 race: ## run the tests of the packages without C under the race detector
-	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents config ui))
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents dist config ui))
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck and the import graph
