@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -42,11 +43,18 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 		s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
 		cancel()
 	}
-	select {
-	case code := <-done:
-		return code
-	case <-signals:
-		return ui.ExitInterrupted
+	repeats := time.After(signalRepeats())
+	for {
+		select {
+		case code := <-done:
+			return code
+		case <-signals:
+		}
+		select {
+		case <-repeats:
+			return ui.ExitInterrupted
+		default: // the same request, from the terminal and from the launcher
+		}
 	}
 }
 

@@ -47,6 +47,12 @@ func (p *Parallel) Transport() string { return p.reducer.String() }
 // Close leaves the other ranks and frees the engine. It may be called twice.
 func (p *Parallel) Close() error { return errors.Join(p.reducer.Close(), p.Engine.Close()) }
 
+// HostBudget is the MemoryBudget of each of several engines on this machine's processor.
+func HostBudget(engines int) (int64, error) {
+	free, err := availableMemory()
+	return free / 2 / int64(engines), err
+}
+
 // newReducer takes NCCL when every rank has it, and else the connections of the group.
 func newReducer(g *dist.Group, b *ggml.Backend) (Reducer, error) {
 	nccl, reason := findNCCL(b)
