@@ -71,7 +71,16 @@ func runRank(cmd *cobra.Command, o trainOptions, world dist.World, s *ui.Streams
 	if code := exitCode(err); code != ui.ExitSkipped && !train.OnAllRanks(err) {
 		g.Abort(code, err)
 	}
+	if world.LocalSize == world.Size && toldByFirst(err) {
+		return &reported{exitCode(err)}
+	}
 	return err
+}
+
+// toldByFirst tells whether rank 0 has told of err on its own terminal.
+func toldByFirst(err error) bool {
+	var peer *dist.PeerError
+	return errors.As(err, &peer) && peer.Told && peer.Rank == 0
 }
 
 // signalRepeats is how long signals to a rank are one request. torchrun and its
@@ -144,7 +153,7 @@ func explainRanks(err error, f runFolders) error {
 	switch {
 	case errors.As(err, &coded) || !errors.As(err, &peer):
 		return err
-	case peer.Code == ui.ExitFailure && f.occupied():
+	case !peer.Told && f.occupied():
 		return ui.Fail(peer.Code, err, "go on from the last checkpoint, with any number of ranks: "+f.resumeCommand())
 	}
 	return ui.Fail(peer.Code, err)

@@ -265,9 +265,11 @@ func TestKilledLauncher(t *testing.T) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	<-p.ended
 	status, err := runlog.ReadStatus("runs/orphan")
-	t.Errorf("the ranks go on without their launcher: %+v, %v\n%s", status, err, &p.err)
+	t.Errorf("the ranks go on without their launcher: %+v, %v", status, err)
+	if err == nil {
+		syscall.Kill(status.PID, syscall.SIGKILL)
+	}
 }
 
 // Ctrl-C on the launcher, and a signal to any one rank, save and end all.
@@ -340,6 +342,16 @@ func TestFailureOfOneRank(t *testing.T) {
 		if code := p.code(t); code != ui.ExitInvalid || !strings.Contains(p.err.String(), "missing.gguf") {
 			t.Errorf("rank %d: exit code %d: %s", rank, code, &p.err)
 		}
+	}
+}
+
+// What rank 0 refuses it says once, for all.
+func TestRefusalIsToldOnce(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, rankArgs("mine", "--max-steps", "1")...)
+	p := start(t, nil, rankArgs("mine", "--devices", "cpu,cpu")...)
+	if code := p.code(t); code != ui.ExitFailure || strings.Count(p.err.String(), "finished run") != 1 {
+		t.Errorf("exit code %d: %s", code, &p.err)
 	}
 }
 

@@ -10,6 +10,7 @@ type PeerError struct {
 	Rank int
 	Code int    // the exit code it ends with, 1 where it could not say
 	Text string // what went wrong there
+	Told bool   // by that rank itself, which has said so to its user too
 }
 
 func (e *PeerError) Error() string { return fmt.Sprintf("rank %d %s", e.Rank, e.Text) }

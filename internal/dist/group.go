@@ -90,7 +90,7 @@ func (g *Group) read(l *link) {
 		switch {
 		case err != nil:
 			if !gone {
-				g.fail(&PeerError{l.rank, 1, lost(err, g.o.Silence)})
+				g.fail(&PeerError{Rank: l.rank, Code: 1, Text: lost(err, g.o.Silence)})
 			}
 			return
 		case f.kind == kindAbort:
@@ -153,7 +153,7 @@ func (g *Group) fail(e *PeerError) error {
 func decodeAbort(payload []byte, from int) *PeerError {
 	e := &PeerError{}
 	if json.Unmarshal(payload, e) != nil {
-		return &PeerError{from, 1, "failed"}
+		return &PeerError{Rank: from, Code: 1, Text: "failed"}
 	}
 	return e
 }
@@ -165,7 +165,7 @@ func (g *Group) Abort(code int, err error) {
 	if g == nil || err == nil {
 		return
 	}
-	g.fail(&PeerError{g.world.Rank, code, "failed: " + err.Error()})
+	g.fail(&PeerError{Rank: g.world.Rank, Code: code, Text: "failed: " + err.Error(), Told: true})
 }
 
 // Close says goodbye and waits a moment for the others to do so.
@@ -206,7 +206,7 @@ func (g *Group) next() error {
 
 func (g *Group) send(l *link, op byte, payload []byte) error {
 	if err := l.send(frame{kindData, op, g.seq, payload}); err != nil {
-		return g.fail(&PeerError{l.rank, 1, lost(err, g.o.Silence)})
+		return g.fail(&PeerError{Rank: l.rank, Code: 1, Text: lost(err, g.o.Silence)})
 	}
 	return nil
 }
@@ -220,9 +220,9 @@ func (g *Group) receive(l *link, op byte) ([]byte, error) {
 	}
 	switch {
 	case f.kind == kindBye:
-		return nil, g.fail(&PeerError{l.rank, 1, "ended early"})
+		return nil, g.fail(&PeerError{Rank: l.rank, Code: 1, Text: "ended early"})
 	case f.op != op || f.seq != g.seq:
-		return nil, g.fail(&PeerError{l.rank, 1, fmt.Sprintf("is out of step: call %d of kind %d, where rank %d is at %d of kind %d",
+		return nil, g.fail(&PeerError{Rank: l.rank, Code: 1, Text: fmt.Sprintf("is out of step: call %d of kind %d, where rank %d is at %d of kind %d",
 			f.seq, f.op, g.world.Rank, g.seq, op)})
 	}
 	return f.payload, nil

@@ -96,7 +96,7 @@ func encode[T number](v []T) []byte {
 // decode fails the group when a rank's vector has another length.
 func decode[T number](g *Group, rank int, b []byte, v []T) error {
 	if n, err := binary.Decode(b, binary.LittleEndian, v); err != nil || n != len(b) {
-		return g.fail(&PeerError{rank, 1, fmt.Sprintf("sent %d bytes of a vector, %d values are added up", len(b), len(v))})
+		return g.fail(&PeerError{Rank: rank, Code: 1, Text: fmt.Sprintf("sent %d bytes of a vector, %d values are added up", len(b), len(v))})
 	}
 	return nil
 }

@@ -145,27 +145,28 @@ func TestAnyRankStopsAll(t *testing.T) {
 	one := runRanks(t, t.TempDir(), 1, nil)[0]
 	stopped := 0
 	for at := range 14 {
-		asked, dir := at%3, t.TempDir()
+		asked, askedAt, dir := at%3, -1, t.TempDir()
 		runs := runRanks(t, dir, 3, func(rank int, l *Loop, _ *fakeEngine) context.Context {
 			ctx, cancel := context.WithCancel(context.Background())
 			t.Cleanup(cancel)
-			events := 0
-			event := func() error {
-				if events++; rank == asked && events > at {
+			events := -1
+			event := func() {
+				if events++; rank == asked && events == at {
+					askedAt = l.p.Step
 					cancel()
 				}
-				return nil
 			}
-			if event(); at == 0 && rank == asked {
-				cancel()
-			}
-			l.OnStep("stop", func(Step) error { return event() })
-			l.OnEvalPart("stop", func(EvalPart) error { return event() })
+			event() // before the first step
+			l.OnStep("stop", func(Step) error { event(); return nil })
+			l.OnEvalPart("stop", func(EvalPart) error { event(); return nil })
 			return ctx
 		})
 		var first *Interrupted
 		if !errors.As(runs[0].err, &first) {
 			break // past the end of the run
+		}
+		if first.Step != askedAt {
+			t.Errorf("asked to stop after step %d, the run stopped after step %d", askedAt, first.Step)
 		}
 		stopped++
 		for rank, r := range runs {
