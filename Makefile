@@ -3,6 +3,9 @@
 export CGO_CFLAGS   ?= -O3 -march=native
 export CGO_CXXFLAGS ?= -O3 -march=native
 
+# What make cuda looks at; see internal/ggml/cuda/build.sh.
+export CUDA_ARCH CUDA_HOME CUDA_JOBS CUDA_HOST
+
 SHELL       := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .ONESHELL:
@@ -24,7 +27,7 @@ FUZZTIME ?= 10s
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	echo
-	echo '  Variables: MODEL DATA EVAL NAME ARGS PORT FUZZTIME, for example'
+	echo '  Variables: MODEL DATA EVAL NAME ARGS PORT FUZZTIME CUDA_ARCH, for example'
 	echo '  make train MODEL=base.gguf DATA=data/train.jsonl NAME=mine ARGS="--epochs 3"'
 
 .PHONY: build
@@ -32,13 +35,36 @@ build: ## compile bin/qlora for this machine's processor
 	@mkdir -p bin
 	go build -o $(QLORA) ./cmd/qlora
 
+.PHONY: cuda
+cuda: ## build lib/qlora/libqlora-cuda.so, for NVIDIA GPUs (CUDA_ARCH CUDA_HOME CUDA_JOBS)
+	@internal/ggml/cuda/build.sh
+
+.PHONY: cuda-check
+cuda-check: ## compile our CUDA kernels alone, without ggml-cuda: seconds
+	@internal/ggml/cuda/build.sh check
+
 .PHONY: test
 test: ## run all tests, then list what was skipped and why
 	@go test -json -timeout 20m ./... | go run ./internal/testsummary
 
+.PHONY: test-cuda
+test-cuda: ## run the tests of what computes on a GPU, with the library of make cuda
+	@library="$(CURDIR)/lib/qlora/libqlora-cuda.so"
+	if [ ! -e "$$library" ]; then
+		echo "skipped: $$library is not there; build it with: make cuda"
+		exit
+	fi
+	$(MAKE) --no-print-directory build
+	if ! QLORA_LIBRARY_PATH="$$library" $(QLORA) doctor --json | grep -q '"name":"cuda:0","state":"ok"'; then
+		echo "skipped: no device that the library can use; see: $(QLORA) doctor"
+		exit
+	fi
+	export QLORA_CUDA_LIBRARY="$$library"
+	go test -count=1 -json -timeout 30m ./internal/ggml ./internal/engine ./internal/cli | go run ./internal/testsummary
+
 .PHONY: race
-race: ## run the tests of the packages without C under the race detector
-	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents dist config ui))
+race: ## run the tests that need no llama.cpp under the race detector
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents dist gpu config ui))
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck and the import graph
@@ -124,4 +150,4 @@ fuzz: ## run every fuzz test for FUZZTIME
 
 .PHONY: clean
 clean: ## remove what was built; models, data and runs stay
-	@rm -rf bin
+	@rm -rf bin build lib/qlora

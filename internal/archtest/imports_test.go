@@ -17,7 +17,7 @@ const module = "github.com/qlora/qlora/"
 // order lists the packages under internal from top to bottom. A package may
 // import those after it, and sub-packages of its own folder.
 var order = []string{
-	"cli", "serve", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "lora", "embedded", "newmodel",
+	"cli", "serve", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "embedded", "newmodel", "lora",
 	"dataset", "gguf", "runlog", "tfevents", "dist", "gpu", "config", "ui", "llama", "ggml",
 	"bpe", // byte-pair encoding, a leaf
 }

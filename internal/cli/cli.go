@@ -16,8 +16,8 @@ import (
 
 // Main runs the command that args name (without the program's own name) and
 // returns the exit code. A first SIGINT or SIGTERM cancels the command's
-// context, so that it finishes its step and saves; a second one makes Main
-// return at once.
+// context, so that it finishes its step and saves, which is said where it takes
+// a while; a second one makes Main return at once.
 func Main(args []string, s *ui.Streams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -30,32 +30,39 @@ func Main(args []string, s *ui.Streams) int {
 	return await(done, signals, cancel, s)
 }
 
+// grace is what a command may take to end before it is said to be at work.
+const grace = 200 * time.Millisecond
+
 // await returns the command's own code, unless a second signal comes first.
 func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc, s *ui.Streams) int {
+	var first os.Signal
 	select {
 	case code := <-done:
 		return code
-	case sig := <-signals:
-		lead := ""
-		if s.ErrTTY {
-			lead = "\n" // off the line of a progress bar and of the terminal's ^C
-		}
-		s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
+	case first = <-signals:
 		cancel()
 	}
-	repeats := time.After(signalRepeats())
+	began, slow := time.Now(), time.After(grace)
 	for {
 		select {
 		case code := <-done:
 			return code
+		case <-slow:
+			sayStopping(first, s)
 		case <-signals:
-		}
-		select {
-		case <-repeats:
-			return ui.ExitInterrupted
-		default: // the same request, from the terminal and from the launcher
+			if time.Since(began) >= signalRepeats() {
+				return ui.ExitInterrupted
+			}
 		}
 	}
+}
+
+func sayStopping(sig os.Signal, s *ui.Streams) {
+	lead := ""
+	if s.ErrTTY {
+		lead = "\n" // off the line of a progress bar and of the terminal's ^C
+	}
+	s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
 }
 
 func execute(ctx context.Context, args []string, s *ui.Streams) int {

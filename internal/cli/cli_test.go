@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -58,6 +59,7 @@ func TestFirstSignalCancelsSecondStops(t *testing.T) {
 	signals <- os.Interrupt
 	go func() {
 		<-ctx.Done()
+		time.Sleep(2 * grace)
 		done <- 77
 	}()
 	if code := await(done, signals, cancel, s); code != 77 {
@@ -65,6 +67,11 @@ func TestFirstSignalCancelsSecondStops(t *testing.T) {
 	}
 	if !strings.Contains(errOut.String(), "once more to stop at once") {
 		t.Errorf("said %q", errOut)
+	}
+	errOut.Reset()
+	signals <- os.Interrupt
+	if code := await(done, signals, func() { done <- 78 }, s); code != 78 || errOut.Len() != 0 {
+		t.Errorf("a command that ends at once: got %d, said %q", code, errOut)
 	}
 	signals <- syscall.SIGTERM
 	signals <- syscall.SIGTERM

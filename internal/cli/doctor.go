@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -38,8 +39,8 @@ func newDoctorCmd(s *ui.Streams) *cobra.Command {
 		Use:   "doctor",
 		Short: "check what this machine offers and what is missing",
 		Long: `Doctor checks the processor, what the binary was compiled for, memory, the
-NVIDIA driver, the folders that runs are written to, and the tools that some
-make targets use. Each thing that is missing comes with what to do about it.
+NVIDIA driver, the CUDA library and the GPUs that it can use, the folders that
+runs are written to, and the tools that some make targets use. Each thing that is missing comes with what to do about it.
 It exits 1 when something would keep qlora from working here.` + exitStatus(ui.ExitOK),
 		Example: "  qlora doctor\n  qlora doctor --json",
 		Args:    cobra.NoArgs,
@@ -48,7 +49,9 @@ It exits 1 when something would keep qlora from working here.` + exitStatus(ui.E
 }
 
 func runDoctor(s *ui.Streams) error {
+	ggml.SetLog(func(int, string) {}) // what CUDA does not like is a check here
 	checks := []check{checkCPU(), checkBuild(), checkMemory(memoryFiles), checkDriver()}
+	checks = append(checks, checkCUDA(readMachine())...)
 	for _, dir := range workFolders {
 		checks = append(checks, checkFolder(dir))
 	}

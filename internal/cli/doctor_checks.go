@@ -125,6 +125,15 @@ func checkDriver() check {
 	return c
 }
 
+func readGPUs() (devices []gpu.Device, err error) {
+	n, err := gpu.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	return n.Devices()
+}
+
 // workFolders are where commands write, relative to where they are started.
 var workFolders = []string{"data", "outputs", "runs", "logs"}
 

@@ -5,9 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/qlora/qlora/internal/gpu"
-	"github.com/qlora/qlora/internal/ui"
 )
 
 func writeText(t *testing.T, path, text string) string {
@@ -63,20 +60,5 @@ func TestCheckTool(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	if c := checkTool(optionalTools[0]); c.State != checkMissing || !strings.Contains(c.Detail, "make tmux-train") || c.Advice == "" {
 		t.Errorf("got %+v", c)
-	}
-}
-
-func TestPrintGPUs(t *testing.T) {
-	s, out, _ := ui.Test()
-	load, power := 37, 70.5
-	printGPUs(s, []gpu.Device{
-		{Index: 0, Name: "NVIDIA A", DriverVersion: "550.1", MemTotal: 3 << 30, MemUsed: 1 << 30, MemFree: 2 << 30, Utilisation: &load, PowerW: &power,
-			Processes: []gpu.Process{{PID: 42, MemUsed: 1 << 30}}},
-		{Index: 1, Name: "NVIDIA B"},
-	})
-	for _, want := range []string{"driver 550.1\n", "NVIDIA A  1.0 GiB  2.0 GiB  3.0 GiB", "37 %     -   70 W", "gpu 0: process 42 uses 1.0 GiB\n"} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in:\n%s", want, out)
-		}
 	}
 }

@@ -16,11 +16,11 @@ import (
 // inferenceOptions are the flags of every command that runs a model through
 // libllama.
 type inferenceOptions struct {
+	deviceOptions
 	model     string
 	lora      []string
 	ctx       int
 	threads   int
-	gpuLayers int
 	flashAttn bool
 	typeK     string
 	typeV     string
@@ -39,15 +39,15 @@ func (o *inferenceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file of the model (the first shard when it is split)")
 	flags.StringSliceVar(&o.lora, "lora", nil, "LoRA adapters to apply, each FILE or FILE:SCALE")
 	flags.IntVarP(&o.ctx, "ctx-size", "c", 0, fmt.Sprintf("context in tokens (0: what the model was trained with, at most %d)", defaultContext))
-	o.addDeviceFlags(flags)
+	o.addComputeFlags(flags)
 	names := []string{"f32", "f16", "bf16", "q8_0"}
 	enumVar(flags, &o.typeK, "cache-type-k", "f32", names, "type of cached keys")
 	enumVar(flags, &o.typeV, "cache-type-v", "f32", names, "type of cached values")
 }
 
-func (o *inferenceOptions) addDeviceFlags(flags *pflag.FlagSet) {
+func (o *inferenceOptions) addComputeFlags(flags *pflag.FlagSet) {
 	flags.IntVarP(&o.threads, "threads", "t", 0, "CPU threads (0: all)")
-	flags.IntVar(&o.gpuLayers, "n-gpu-layers", -1, "layers on the GPU; -1: all when there is one")
+	o.deviceOptions.addFlags(flags)
 	flags.BoolVar(&o.flashAttn, "flash-attn", false, "use flash attention")
 }
 
@@ -59,7 +59,7 @@ type session struct {
 }
 
 // open loads the model and its adapters; the caller closes the session.
-func (o inferenceOptions) open(ctx context.Context) (*session, error) {
+func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, error) {
 	specs, err := parseLoRA(o.lora)
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err)
@@ -70,11 +70,12 @@ func (o inferenceOptions) open(ctx context.Context) (*session, error) {
 	if err := checkModel(o.model, specs); err != nil {
 		return nil, err
 	}
-	if err := o.checkGPU(); err != nil {
+	logLlama(ctx)
+	device, err := o.deviceOptions.open(to)
+	if err != nil {
 		return nil, err
 	}
-	logLlama(ctx)
-	model, err := llama.Load(o.model, llama.LoadOptions{MMap: true, GPULayers: o.gpuLayers})
+	model, err := llama.Load(o.model, llama.LoadOptions{MMap: true, Device: device.gpu.Name, GPULayers: device.gpuLayers})
 	if err != nil {
 		return nil, modelError(err)
 	}
@@ -87,15 +88,6 @@ func (o inferenceOptions) open(ctx context.Context) (*session, error) {
 		s.adapters = append(s.adapters, llama.AdapterScale{Adapter: adapter, Scale: spec.scale})
 	}
 	return s, nil
-}
-
-// checkGPU refuses layers on a GPU that is not there.
-func (o inferenceOptions) checkGPU() error {
-	if o.gpuLayers <= 0 || llama.SupportsGPU() {
-		return nil
-	}
-	return ui.Fail(ui.ExitDevice, errors.New("--n-gpu-layers needs a GPU backend and none is loaded"),
-		"leave --n-gpu-layers out to run on the CPU", "run 'qlora doctor' to see what this machine offers")
 }
 
 // warnContext tells of a context in which the model gets worse.

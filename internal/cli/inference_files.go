@@ -119,7 +119,7 @@ func modelError(err error) error {
 	case errors.As(err, &file):
 		return fileError(err, file.Path)
 	case errors.Is(err, llama.ErrNoMemory):
-		return ui.Fail(ui.ExitDevice, err, "ask for a smaller context with --ctx-size")
+		return ui.Fail(ui.ExitDevice, err, "ask for a smaller context with --ctx-size, or on a GPU for fewer layers with -ngl")
 	case errors.Is(err, llama.ErrContextFull):
 		return ui.Fail(ui.ExitFailure, err, "ask for a larger context with --ctx-size")
 	default:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dustin/go-humanize"
@@ -23,7 +24,14 @@ bytes.
 
 --shape changes the default (embd=256,ffn=768,layers=6,heads=4,kv-heads=2,
 context=1024,rope=10000,eps=1e-5,tied=false) item by item. Widths that are
-multiples of 256 let every matrix be stored as a K-quant.`
+multiples of 256 let every matrix be stored as a K-quant.
+
+With --like, init writes a model of a published shape with random weights in any
+type, as fast as the disk takes it, to measure speed and memory before a
+download. The name of a type (q8_0, q4_k) stores every matrix in it; q2_k and the
+names with _s, _m and _l are llama.cpp's mixtures. Qwen2.5 also goes by its size
+alone, such as 7b. The vocabulary is the embedded model's, or that of --vocab-from,
+and is padded to the size of the published one.`
 
 type initOptions struct {
 	text    []string
@@ -33,6 +41,7 @@ type initOptions struct {
 	name    string
 	license string
 	out     string
+	like    likeOptions
 }
 
 // initSummary is the closing line of --json.
@@ -48,18 +57,19 @@ type initSummary struct {
 func newInitCmd(s *ui.Streams) *cobra.Command {
 	o := initOptions{init: newmodel.DefaultInit()}
 	cmd := &cobra.Command{
-		Use:   "init --vocab-from-text PATH -o FILE",
-		Short: "make a new model with a vocabulary of its own",
+		Use:   "init {--vocab-from-text PATH | --like NAME} -o FILE",
+		Short: "make a new model, or a stand-in for a published one",
 		Long:  initLong + exitStatus(ui.ExitInvalid, ui.ExitInterrupted),
 		Example: `  qlora init --vocab-from-text docs -o init.gguf
-  qlora init --vocab-from-text src --vocab-size 4096 --shape layers=8,tied=true -o init.gguf`,
+  qlora init --vocab-from-text src --vocab-size 4096 --shape layers=8,tied=true -o init.gguf
+  qlora init --like qwen2.5-7b --type q4_k_m -o 7b.gguf`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if len(o.text) == 0 {
-				return asUsage(cmd, fmt.Errorf("init needs --vocab-from-text, the text to train the vocabulary on"))
-			}
-			if err := needFlags(cmd, "out", o.out); err != nil {
+			if err := o.check(cmd); err != nil {
 				return err
+			}
+			if o.like.preset != "" {
+				return o.runLike(cmd.Context(), cmd, s)
 			}
 			return o.run(cmd.Context(), s)
 		},
@@ -80,7 +90,18 @@ func (o *initOptions) addFlags(cmd *cobra.Command) {
 	flags.Float64Var(&o.init.Embd, "init-embd-std", o.init.Embd, "standard deviation of the token embedding")
 	flags.StringVar(&o.name, "name", "new", "name of the model, in its metadata")
 	flags.StringVar(&o.license, "license", "", "licence of the model, in its metadata (SPDX)")
+	o.like.addFlags(cmd)
 	flags.StringVarP(&o.out, "out", "o", "", "file to write")
+}
+
+func (o *initOptions) check(cmd *cobra.Command) error {
+	if err := o.like.check(cmd); err != nil {
+		return asUsage(cmd, err)
+	}
+	if len(o.text) == 0 && o.like.preset == "" {
+		return asUsage(cmd, errors.New("init needs --vocab-from-text, the text to train the vocabulary on, or --like, a published model"))
+	}
+	return needFlags(cmd, "out", o.out)
 }
 
 func (o *initOptions) run(ctx context.Context, s *ui.Streams) error {

@@ -104,7 +104,7 @@ func (o *runOptions) run(ctx context.Context, args []string, s *ui.Streams) (err
 			return err
 		}
 	}
-	sess, err := o.open(ctx)
+	sess, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/qlora/qlora/internal/cli"
+	"github.com/qlora/qlora/internal/gpu"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -29,6 +31,8 @@ func TestMain(m *testing.M) {
 //	code N qlora ARGS...   run, and require exit code N
 //	jsonlines TYPE         require that stdout of the last command is JSON
 //	                       lines with a message_type, the last one TYPE
+//
+// and the condition driver, which holds where there is an NVIDIA driver.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -36,7 +40,24 @@ func TestScripts(t *testing.T) {
 			"code":      runForCode,
 			"jsonlines": checkJSONLines,
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "driver" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return driverThere()
+		},
 	})
+}
+
+func driverThere() (bool, error) {
+	n, err := gpu.Open()
+	if errors.Is(err, gpu.ErrNoDriver) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, n.Close()
 }
 
 func runForCode(ts *testscript.TestScript, neg bool, args []string) {

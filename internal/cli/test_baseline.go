@@ -85,7 +85,7 @@ func (o *baselineOptions) check() error {
 }
 
 func (o *baselineOptions) run(ctx context.Context, s *ui.Streams) (err error) {
-	sess, err := o.open(ctx)
+	sess, err := o.open(ctx, s)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/perf"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -16,30 +15,41 @@ import (
 const perfLong = `Perf measures how fast models run here: tokens a second when reading a prompt
 and when generating, the time to load, and the memory taken at the most. Each
 test is repeated after a round that is not counted. GPU memory is what NVML
-counts for this process; without a GPU there is none.`
+counts for this process; without a GPU there is none.
+
+With --train, perf measures training instead: optimiser steps of adapters on all
+linears, on random tokens that all have loss and fill their rows. The speed is the
+median of the steps after the warm-up, with the slowest and the fastest; memory is
+what the engine plans and what is taken. "qlora init --like" writes a model to
+measure on.`
 
 const perfExample = `  qlora test perf -m model.gguf
   qlora test perf -m base.gguf,merged.gguf -p 512 -n 128 -r 5 -t 2
-  qlora test perf -m model.gguf -p 0 -n 64 -o csv`
+  qlora test perf -m model.gguf -p 0 -n 64 -o csv
+  qlora test perf --train -m model.gguf --micro-batch-size 4 -c 2048 --rank 16`
 
 type perfOptions struct {
 	models []string
 	format string
 	inferenceOptions
 	perf.Options
+	train perfTrainOptions
 }
 
 func newTestPerfCmd(s *ui.Streams) *cobra.Command {
 	var o perfOptions
 	cmd := &cobra.Command{
 		Use:     "perf -m model.gguf[,other.gguf] [flags]",
-		Short:   "measure how fast models run and what memory they take",
-		Long:    perfLong + exitStatus(ui.ExitInvalid, ui.ExitDevice, ui.ExitInterrupted),
+		Short:   "measure how fast models run or train, and what memory they take",
+		Long:    perfLong + exitStatus(ui.ExitInvalid, ui.ExitDevice, ui.ExitDiverged, ui.ExitInterrupted),
 		Example: perfExample,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.check(); err != nil {
+			if err := errors.Join(o.check(), o.train.check(cmd)); err != nil {
 				return asUsage(cmd, err)
+			}
+			if o.train.on {
+				return o.runTraining(cmd.Context(), s)
 			}
 			return o.run(cmd.Context(), s)
 		},
@@ -57,7 +67,8 @@ func (o *perfOptions) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.NoWarmup, "no-warmup", false, "measure the first round too")
 	o.format = "md"
 	flags.VarP(&enumFlag{value: &o.format, allowed: perf.Formats()}, "output", "o", "format of the results: "+strings.Join(perf.Formats(), ", "))
-	o.inferenceOptions.addDeviceFlags(flags)
+	o.inferenceOptions.addComputeFlags(flags)
+	o.train.addFlags(flags)
 }
 
 func (o *perfOptions) check() error {
@@ -78,12 +89,14 @@ type perfSummary struct {
 }
 
 func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
-	if err := o.checkGPU(); err != nil {
+	logLlama(ctx)
+	device, err := o.deviceOptions.open(s)
+	if err != nil {
 		return err
 	}
-	logLlama(ctx)
 	measured := o.Options
-	measured.Threads, measured.GPULayers, measured.FlashAttn = o.threads, o.gpuLayers, o.flashAttn
+	measured.Threads, measured.FlashAttn = o.threads, o.flashAttn
+	measured.Device, measured.GPULayers = device.gpu.Name, device.gpuLayers
 	tests := 0
 	for _, n := range []int{o.Prompt, o.Generate} {
 		if n > 0 {
@@ -114,9 +127,6 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 func (o *perfOptions) print(s *ui.Streams, results []perf.Result) error {
 	if s.JSON {
 		return s.Event("summary", perfSummary{Results: results})
-	}
-	if !llama.SupportsGPU() {
-		s.Infof("qlora: no GPU backend is loaded; this is the speed of the CPU\n")
 	}
 	return perf.Write(s.Out, o.format, results)
 }

@@ -47,6 +47,11 @@ Settings come from the defaults, the file given with --config, environment
 variables such as QLORA_LEARNING_RATE, and flags, the later ones winning. The
 resolved settings are written to outputs/NAME/config.yaml.
 
+It trains on a GPU when 'make cuda' has built the library for it and there is
+one, else on the CPU; --device chooses. CUDA_VISIBLE_DEVICES hides GPUs, and
+cuda:0 is the first that it leaves. Activations are kept in --precision: bf16
+on GPUs that compute it, f16 on older ones, f32 on the CPU.
+
 Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
 (Ctrl-C), train finishes its step, saves and exits with 130; --resume last goes
 on from there, to the same result as a run that was never stopped.
@@ -69,6 +74,9 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
 
   # two data sets, a third of the second
   qlora train -m base.gguf -d chats.jsonl -d code.jsonl:0.33 --max-steps 500 -lr 1e-4
+
+  # on the second GPU, in full precision
+  qlora train -m base.gguf -d data/train.jsonl --device cuda:1 --precision f32
 
   # on two GPUs
   qlora train -m base.gguf -d data/train.jsonl --devices 0,1
@@ -100,7 +108,12 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err, "see 'qlora train --help' for the settings")
 	}
-	if err := errors.Join(checkTrainGPU(r), o.checkDevice(), checkRanks(r, o.group.Size())); err != nil {
+	if err := checkRanks(r, o.group.Size()); err != nil {
+		return nil, err
+	}
+	logLlama(ctx)
+	device, err := o.openDevice(&r, s)
+	if err != nil {
 		return nil, err
 	}
 	if !o.dryRun && o.group.Leads() {
@@ -110,7 +123,7 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		}
 		defer release()
 	}
-	job, err := openJob(ctx, r, o.group, s)
+	job, err := openJob(ctx, r, device, o.group, s)
 	if errors.Is(err, context.Canceled) {
 		return nil, ui.Fail(ui.ExitInterrupted, errors.New("interrupted before training began"))
 	}
@@ -129,15 +142,6 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		return nil, explainTraining(err, job.folders)
 	}
 	return summary, job.skipped()
-}
-
-// checkTrainGPU refuses layers on a GPU that this build cannot use.
-func checkTrainGPU(r config.Run) error {
-	if r.NGPULayers <= 0 {
-		return nil
-	}
-	return ui.Fail(ui.ExitDevice, fmt.Errorf("--n-gpu-layers %d needs a GPU, and this build has no CUDA library", r.NGPULayers),
-		"leave -ngl out, or give -ngl 0, to train on the CPU", "run 'qlora doctor' to see what this machine offers")
 }
 
 // resolve lays the sources of the settings over each other and checks them.

@@ -10,12 +10,10 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/ui"
 )
-
-// cpuDevice is the name of the processor among devices.
-const cpuDevice = "cpu"
 
 // Variables that say how ranks meet.
 const (
@@ -34,38 +32,38 @@ func parseDevices(text string) ([]string, error) {
 	}
 	devices := strings.Split(text, ",")
 	for i, d := range devices {
-		d = strings.ToLower(strings.TrimSpace(d))
-		if n, err := strconv.Atoi(d); d != cpuDevice && (err != nil || n < 0) {
-			return nil, fmt.Errorf("--devices %s: %q is neither cpu nor the number of a GPU", text, d)
+		devices[i] = strings.TrimSpace(d)
+		if _, err := config.ParseDevice(devices[i]); err != nil {
+			return nil, fmt.Errorf("--devices %s: %w", text, err)
 		}
-		devices[i] = d
 	}
 	return devices, nil
 }
 
-// rankDevice is the device of this process, empty where nothing names one: that
-// of its place in the list, or its local rank among the GPUs.
+// rankDevice is the device in the list that is this process's, empty without a
+// list.
 func rankDevice(devices []string, w *dist.World) (string, error) {
-	switch {
-	case w == nil && len(devices) == 1:
-		return devices[0], nil
-	case w == nil:
-		return "", nil
-	case len(devices) == 0:
-		return strconv.Itoa(w.LocalRank), nil
-	case w.LocalRank >= len(devices):
-		return "", fmt.Errorf("--devices names %d devices, and this is rank %d of its machine, from 0", len(devices), w.LocalRank)
+	at := 0
+	if w != nil {
+		at = w.LocalRank
 	}
-	return devices[w.LocalRank], nil
+	switch {
+	case len(devices) == 0:
+		return "", nil
+	case at >= len(devices):
+		return "", fmt.Errorf("--devices names %d devices, and this is rank %d of its machine, from 0", len(devices), at)
+	}
+	return devices[at], nil
 }
 
-// checkDevice refuses a GPU that was named and cannot be used.
-func (o trainOptions) checkDevice() error {
-	if o.devices == "" || o.device == cpuDevice {
-		return nil
+// openDevice finds the device of this process: that of --devices, else that of
+// the settings, which leave it to a rank's place on its machine which GPU is
+// its own.
+func (o trainOptions) openDevice(r *config.Run, s *ui.Streams) (computeDevice, error) {
+	if o.device != "" {
+		r.Device = o.device
 	}
-	return ui.Fail(ui.ExitDevice, fmt.Errorf("--devices %s needs a GPU, and this build has no CUDA library", o.devices),
-		"give --devices cpu,cpu to train in two processes on the CPU", "run 'qlora doctor' to see what this machine offers")
+	return openTrainDevice(r, o.group.World(), s)
 }
 
 // joinOptions reads how long to wait for the other ranks and, for rank 0 of

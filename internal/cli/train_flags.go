@@ -51,7 +51,9 @@ var trainSettings = []struct{ key, short, usage string }{
 	{"template-date", "", "`day` that a chat template prints, as YYYY-MM-DD (default today)"},
 	{"skip-invalid", "", "skip records that cannot be read, and exit with 3"},
 	{"threads", "t", "threads to compute with, 0 for one per core"},
-	{"n-gpu-layers", "", "layers to keep on the GPU (-ngl)"},
+	{"device", "", deviceUsage},
+	{"n-gpu-layers", "", "layers to keep on the GPU (-ngl); -1: as many as fit, 0: train on the CPU"},
+	{"precision", "", "`type` of activations: bf16, f16, f32, or auto, the best that the device has"},
 }
 
 // trainAliases are names that other trainers use for the same settings.

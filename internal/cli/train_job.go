@@ -14,6 +14,7 @@ import (
 	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/gpu"
 	"github.com/qlora/qlora/internal/lora"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
@@ -22,20 +23,21 @@ import (
 // trainJob is a run with its files open, ready to be described and trained.
 type trainJob struct {
 	r        config.Run
+	device   computeDevice
 	s        *ui.Streams
 	folders  runFolders
 	base     *gguf.File
 	data     *trainData
 	length   int // tokens of a row
 	engine   *engine.Engine
+	gpus     *trainGPUs
 	group    *dist.Group      // nil for one process alone
 	parallel *engine.Parallel // engine in step with those of the group; nil alone
 }
 
 // openJob reads the model and the data and builds the engine.
-func openJob(ctx context.Context, r config.Run, g *dist.Group, s *ui.Streams) (job *trainJob, err error) {
-	logLlama(ctx)
-	j := &trainJob{r: r, s: s, folders: foldersOf(r), group: g}
+func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Group, s *ui.Streams) (job *trainJob, err error) {
+	j := &trainJob{r: r, device: device, s: s, folders: foldersOf(r), group: g}
 	defer func() {
 		if err != nil {
 			j.Close()
@@ -57,22 +59,32 @@ func openJob(ctx context.Context, r config.Run, g *dist.Group, s *ui.Streams) (j
 		return nil, err
 	}
 	j.length = rowLength(r, j.data, context)
-	options := engineOptions(r, j.length)
-	if err := shareHost(&options, g); err != nil {
+	j.gpus = startTrainGPUs(gpu.Open, runDevices(device))
+	if err := j.openEngine(); err != nil {
 		return nil, err
 	}
-	if j.engine, err = engine.New(j.base, options); err != nil {
-		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err), prepareHints(r, err)...)
-	}
-	if g.Size() > 1 {
-		j.parallel, err = j.engine.Parallel(g)
-	}
-	return j, err
+	return j, nil
 }
 
-// Close frees the engine and the model's mapping. It may be called twice.
+// openEngine builds the engine and joins it to those of the other ranks.
+func (j *trainJob) openEngine() (err error) {
+	o := engineOptions(j.r, j.device, j.length)
+	if err := shareHost(&o, j.group); err != nil {
+		return err
+	}
+	if j.engine, err = engine.New(j.base, o); err != nil {
+		return invalidInput(fmt.Errorf("prepare %s for training: %w", j.r.Model, err), prepareHints(j.r, err)...)
+	}
+	if j.group.Size() > 1 {
+		j.parallel, err = j.engine.Parallel(j.group)
+	}
+	return err
+}
+
+// Close frees the engine and the model's mapping and ends the sampling of GPUs.
+// It may be called twice.
 func (j *trainJob) Close() error {
-	var errs []error
+	errs := []error{j.gpus.Stop()}
 	if j.parallel != nil {
 		errs = append(errs, j.parallel.Close())
 	}
@@ -158,6 +170,7 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	if err != nil {
 		return nil, err
 	}
+	rep.gpus = j.gpus
 	summary, err := j.runLoop(ctx, loop, from, rep)
 	if closeErr := rep.Close(err); err == nil {
 		err = closeErr
@@ -272,6 +285,7 @@ func (j *trainJob) finish(result *train.Result, store *checkpoint.Store, rep *re
 	rep.bar.Finish()
 	m := newTrainSummary(j.r.Name, result)
 	m.SkippedRecords = j.data.skippedRecords()
+	rep.addPeaks(m)
 	state, err := j.engine.State()
 	if err != nil {
 		return nil, err

@@ -23,11 +23,12 @@ func loraConfig(r config.Run) lora.Config {
 }
 
 // engineOptions is the part of the settings that the engine takes, for rows of
-// length tokens.
-func engineOptions(r config.Run, length int) engine.Options {
+// length tokens on a device.
+func engineOptions(r config.Run, d computeDevice, length int) engine.Options {
 	o := engine.Options{
 		Method: r.Method, Rows: r.MicroBatchSize, Length: length, Threads: r.Threads, Recompute: r.Recompute,
 		Beta1: r.Beta1, Beta2: r.Beta2, Eps: r.Eps, WeightDecay: r.WeightDecay, Seed: r.Seed, From: r.From,
+		Module: d.module, Device: d.gpu.Index, Activation: precisionTypes[r.Precision],
 	}
 	if r.Method == engine.MethodQLoRA {
 		o.LoRA = loraConfig(r)

@@ -11,6 +11,8 @@ import (
 type trainPlan struct {
 	Run             string `json:"run"`
 	Method          string `json:"method"`
+	Device          string `json:"device"`    // as --device names it
+	Precision       string `json:"precision"` // of activations
 	TrainedValues   int64  `json:"trained_values"`
 	RowTokens       int    `json:"row_tokens"`
 	TokensPerStep   int    `json:"tokens_per_step"`
@@ -25,7 +27,7 @@ type trainPlan struct {
 
 func (j *trainJob) plan() trainPlan {
 	r, p := j.r, j.engine.Plan()
-	return trainPlan{Run: r.Name, Method: r.Method, TrainedValues: p.Trained / 16, RowTokens: j.length,
+	return trainPlan{Run: r.Name, Method: r.Method, Device: j.device.name(), Precision: r.Precision, TrainedValues: p.Trained / 16, RowTokens: j.length,
 		TokensPerStep: r.MicroBatchSize * r.GradAccum * j.length, Recompute: p.Recompute, WeightBytes: p.Weights,
 		TrainedBytes: p.Trained, ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total(), Ranks: j.group.Size()}
 }

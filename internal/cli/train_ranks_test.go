@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/qlora/qlora/internal/checkpoint"
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -130,7 +132,7 @@ func sameAdapters(t *testing.T, name, want string) {
 
 // rankArgs is a run of twenty steps of six micro-batches.
 func rankArgs(name string, more ...string) []string {
-	return tinyArgs(append([]string{"--name", name, "--grad-accum", "6", "--max-steps", "20", "-lr", "0.005"}, more...)...)
+	return tinyArgs(append([]string{"--name", name, "--grad-accum", "6", "--max-steps", "20", "-lr", "0.005", "--device", "cpu"}, more...)...)
 }
 
 // TestRanksTrainLikeOne: two and three ranks, and four between which six
@@ -363,8 +365,8 @@ func TestRanksOfBadUse(t *testing.T) {
 		code int
 		want string
 	}{
-		{nil, "--devices cpu,gpu", ui.ExitUsage, `"gpu" is neither cpu nor the number of a GPU`},
-		{nil, "--devices 0,1", ui.ExitDevice, "needs a GPU"},
+		{nil, "--devices cpu,gpu", ui.ExitUsage, `device "gpu": it is auto, cpu, cuda or cuda:N`},
+		{nil, "--devices 0,1", ui.ExitDevice, "CUDA"},
 		{nil, "--devices cpu,cpu --grad-accum 1", ui.ExitUsage, "--grad-accum 1 is fewer micro-batches than 2 ranks"},
 		{nil, "--devices cpu,cpu --rank 0", ui.ExitUsage, "rank"},
 		{[]string{"RANK=0"}, "", ui.ExitUsage, "WORLD_SIZE"},
@@ -377,6 +379,30 @@ func TestRanksOfBadUse(t *testing.T) {
 		p := start(t, c.env, rankArgs("mine", strings.Fields(c.args)...)...)
 		if code := p.code(t); code != c.code || !strings.Contains(p.err.String(), c.want) {
 			t.Errorf("%v %s: exit code %d, want %d with %q: %s", c.env, c.args, code, c.code, c.want, &p.err)
+		}
+	}
+}
+
+// A rank takes its own of the devices listed, or the GPU that its place on the
+// machine numbers, unless the settings name one.
+func TestDeviceOfARank(t *testing.T) {
+	w := &dist.World{Rank: 5, Size: 8, LocalRank: 1, LocalSize: 4}
+	for device, want := range map[string]config.Device{"auto": {Kind: "auto", Index: 1}, "cuda": {Kind: "cuda", Index: 1}, "cuda:3": {Kind: "cuda", Index: 3}} {
+		if got, err := (deviceOptions{device: device, gpuLayers: -1, world: w}).wanted(); err != nil || got != want {
+			t.Errorf("%s: %+v, %v; want %+v", device, got, err, want)
+		}
+	}
+	for _, c := range []struct {
+		list string
+		w    *dist.World
+		want string
+	}{{"0, cuda:2", w, "cuda:2"}, {"3", nil, "3"}, {"", w, ""}} {
+		devices, err := parseDevices(c.list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := rankDevice(devices, c.w); err != nil || got != c.want {
+			t.Errorf("%q: %q, %v; want %q", c.list, got, err, c.want)
 		}
 	}
 }

@@ -28,6 +28,7 @@ type reporter struct {
 	label  string       // of the bar
 	from   int          // the step that the run goes on from
 	last   runlog.Metrics
+	gpus   *trainGPUs
 	total  int
 }
 
@@ -78,6 +79,7 @@ func (p *reporter) attach(l *train.Loop) {
 func (p *reporter) start(e train.Start) error {
 	p.total, p.from = e.Total, e.Step
 	p.startBar()
+	p.gpus.announce(p.log)
 	p.log.Info().Int("step", e.Step).Int("total_steps", e.Total).Str("schedule", e.Schedule.String()).Msg("start")
 	return p.s.Event("start", map[string]any{"step": e.Step, "total_steps": e.Total, "schedule": e.Schedule.String()})
 }
@@ -97,17 +99,20 @@ func (p *reporter) report(r train.Report) error {
 	m := runlog.Metrics{Step: r.Step, TotalSteps: r.Total, Epoch: r.Epoch, Loss: r.Loss, GradNorm: r.GradNorm, LR: r.LR,
 		TokensPerSecond: r.TokensPerSecond, ETASeconds: r.ETA.Seconds(), TrainedTokens: r.TrainedTokens,
 		RSSBytes: r.Memory.RSS, VRAMBytes: r.Memory.VRAM, Time: time.Now()}
+	samples := p.gpus.latest()
+	addGPUs(&m, samples)
 	p.last = m
+	p.lostGPUs()
 	p.line("%s\n", m)
 	p.log.Info().Int("step", m.Step).Float64("loss", m.Loss).Float64("grad_norm", m.GradNorm).Float64("learning_rate", m.LR).
 		Float64("tokens_per_second", m.TokensPerSecond).Float64("trained_tokens_per_second", r.TrainedTokensPerSecond).
 		Int64("trained_tokens", m.TrainedTokens).Uint64("rss_bytes", m.RSSBytes).Uint64("peak_rss_bytes", r.Memory.PeakRSS).Msg("report")
-	return errors.Join(p.run.Write(m), p.s.Event("metrics", m), p.scalars(m.Step, m.Time, []scalar{
+	return errors.Join(p.run.Write(m), p.s.Event("metrics", m), p.scalars(m.Step, m.Time, append([]scalar{
 		{"train/loss", m.Loss}, {"train/grad_norm", m.GradNorm}, {"train/learning_rate", m.LR}, {"train/epoch", m.Epoch},
 		{"train/tokens_per_second", m.TokensPerSecond}, {"train/trained_tokens_per_second", r.TrainedTokensPerSecond},
 		{"memory/rss_bytes", float64(m.RSSBytes)}, {"memory/peak_rss_bytes", float64(r.Memory.PeakRSS)},
 		{"memory/vram_bytes", float64(m.VRAMBytes)},
-	}))
+	}, gpuScalars(samples)...)))
 }
 
 func (p *reporter) evalPart(e train.EvalPart) error {
@@ -127,6 +132,7 @@ func (p *reporter) evaluation(e train.Evaluation) error {
 		none := math.NaN() // written as null: this step has no report
 		m = runlog.Metrics{Step: e.Step, TotalSteps: p.total, Loss: none, GradNorm: none, LR: none,
 			TokensPerSecond: none, ETASeconds: none, TrainedTokens: p.last.TrainedTokens, RSSBytes: train.ProcessMemory().RSS}
+		addGPUs(&m, p.gpus.latest())
 	}
 	m.Epoch, m.EvalLoss, m.Time = e.Epoch, &e.Loss, time.Now()
 	best := ""

@@ -67,8 +67,10 @@ type Run struct {
 	Patience  int    `yaml:"patience"`
 	Seed      uint64 `yaml:"seed"`
 
-	Threads    int `yaml:"threads"` // 0: one per core
-	NGPULayers int `yaml:"n-gpu-layers"`
+	Threads    int    `yaml:"threads"`      // 0: one per core
+	Device     string `yaml:"device"`       // auto, cpu, cuda or cuda:N
+	NGPULayers int    `yaml:"n-gpu-layers"` // blocks whose weights stay on the device; -1: as many as fit
+	Precision  string `yaml:"precision"`    // of activations: auto, bf16, f16 or f32; in a resolved run not auto
 }
 
 // DefaultRun is the settings of a run about which nothing was said.
@@ -80,6 +82,7 @@ func DefaultRun() Run {
 		LearningRate: 2e-4, Schedule: "cosine", WarmupRatio: 0.03, DecayRatio: 0.1,
 		WeightDecay: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Clip: 1,
 		EvalEvery: 100, SaveEvery: 100, LogEvery: 10, KeepLast: 2, Seed: 42,
+		Device: DeviceAuto, NGPULayers: -1, Precision: PrecisionAuto,
 	}
 }
 

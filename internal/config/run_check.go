@@ -31,7 +31,7 @@ func (r Run) Check() error {
 	case r.Name != "" && !goodName(r.Name):
 		return fmt.Errorf("name %q: letters, digits, dots, dashes and underscores, not beginning with a dot", r.Name)
 	}
-	return nil
+	return checkDevice(r)
 }
 
 // goodName keeps a run's name from being a path.
@@ -53,6 +53,7 @@ var identityKeys = []string{
 	"ctx-size", "pack", "micro-batch-size", "grad-accum",
 	"learning-rate", "lr-min", "schedule", "warmup-steps", "warmup-ratio", "decay-ratio",
 	"weight-decay", "beta1", "beta2", "eps", "clip", "seed",
+	"precision",
 }
 
 // loraKeys mean nothing to method full.

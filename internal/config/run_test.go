@@ -123,6 +123,9 @@ func TestCheckRun(t *testing.T) {
 		"ctx-size":         func(r *Run) { r.CtxSize = 1 },
 		"micro-batch-size": func(r *Run) { r.MicroBatchSize = 0 },
 		"threads":          func(r *Run) { r.Threads = -1 },
+		"n-gpu-layers":     func(r *Run) { r.NGPULayers = -2 },
+		"device":           func(r *Run) { r.Device = "gpu" },
+		"precision":        func(r *Run) { r.Precision = "fp8" },
 		"patience":         func(r *Run) { r.Patience = 1 },
 		"name":             func(r *Run) { r.Name = "../other" },
 		"name \"..\"":      func(r *Run) { r.Name = ".." },
@@ -140,7 +143,7 @@ func TestIdentity(t *testing.T) {
 	settings, digest := a.Identity("m1")
 	for change, same := range map[string]func(*Run){
 		"epochs": func(r *Run) { r.Epochs = 9 }, "threads": func(r *Run) { r.Threads = 3 },
-		"log-every": func(r *Run) { r.LogEvery = 1 }, "name": func(r *Run) { r.Name = "x" },
+		"log-every": func(r *Run) { r.LogEvery = 1 }, "device": func(r *Run) { r.Device = "cpu" }, "name": func(r *Run) { r.Name = "x" },
 	} {
 		b := a
 		same(&b)
@@ -149,7 +152,7 @@ func TestIdentity(t *testing.T) {
 		}
 	}
 	for change, other := range map[string]func(*Run){
-		"rank": func(r *Run) { r.Rank = 9 }, "clip": func(r *Run) { r.Clip = 3 }, "seed": func(r *Run) { r.Seed = 1 },
+		"rank": func(r *Run) { r.Rank = 9 }, "clip": func(r *Run) { r.Clip = 3 }, "seed": func(r *Run) { r.Seed = 1 }, "precision": func(r *Run) { r.Precision = "f32" },
 	} {
 		b := a
 		other(&b)

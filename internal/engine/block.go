@@ -20,7 +20,7 @@ func (e *Engine) norm(w *model.Weight) norm {
 
 func (e *Engine) normBack(g *ggml.Graph, n norm, dx, dy, x *ggml.Tensor, accumulate bool) {
 	if n.gw != nil {
-		g.NormBackWeight(n.gw, dy, x, e.p.Eps, e.scratch)
+		g.NormBackWeight(n.gw, dy, x, e.p.Eps, e.acts.scratch)
 	}
 	g.NormBack(dx, dy, x, n.w, accumulate, e.p.Eps)
 }
@@ -31,44 +31,49 @@ func (e *Engine) normBack(g *ggml.Graph, n norm, dx, dy, x *ggml.Tensor, accumul
 //	h = norm(mid); y = mid + Wdown (silu(Wgate h) * Wup h)
 type block struct {
 	attnNorm, ffnNorm, qNorm, kNorm norm
-	q, k, v, o, gate, up, down      linear
+	qkv, o, gateUp, down            group
 }
 
 func (e *Engine) block(b *model.Block) block {
 	return block{
 		attnNorm: e.norm(&b.AttnNorm), ffnNorm: e.norm(&b.FFNNorm), qNorm: e.norm(b.QNorm), kNorm: e.norm(b.KNorm),
-		q: e.linear(b.Q), k: e.linear(b.K), v: e.linear(b.V), o: e.linear(b.O),
-		gate: e.linear(b.Gate), up: e.linear(b.Up), down: e.linear(b.Down),
+		qkv: e.group(b.Q, b.K, b.V), o: e.group(b.O), gateUp: e.group(b.Gate, b.Up), down: e.group(b.Down),
 	}
 }
 
 // blockForward adds the nodes that take x to y and fill kept.
 func (e *Engine) blockForward(g *ggml.Graph, b *block, y, x *ggml.Tensor, k *kept, training bool) {
-	h := e.tmp.h
-	g.Norm(h, x, b.attnNorm.w, e.p.Eps)
-	e.forward(g, &b.q, k.qRaw, h, nil, k.u[0], training)
-	e.forward(g, &b.k, k.kRaw, h, nil, k.u[1], training)
-	e.forward(g, &b.v, k.v, h, nil, k.u[2], training)
-	e.rotate(g, b.qNorm, k.q, k.qRaw, k.qHeads, k.qRawHeads)
-	e.rotate(g, b.kNorm, k.k, k.kRaw, k.kHeads, k.kRawHeads)
-	g.Attention(k.att, k.q, k.k, k.v, e.in.segments, e.shape, e.scratch)
-	e.forward(g, &b.o, k.mid, k.o, x, k.u[3], training)
+	h := e.acts.tmp.h
+	g.Norm(h.all, x, b.attnNorm.w, e.p.Eps)
+	e.forward(g, &b.qkv, k.raw, h, nil, k.u[groupQKV], training)
+	e.rotate(g, b.qNorm, k.q(), k.raw.parts[0], k.qHeads, k.qRawHeads)
+	e.rotate(g, b.kNorm, k.k(), k.raw.parts[1], k.kHeads, k.kRawHeads)
+	g.Attention(k.o.all, k.lse, k.q(), k.k(), k.v(), e.acts.in.segments, e.shape, e.acts.scratch)
+	e.forward(g, &b.o, whole(k.mid), k.o, x, k.u[groupO], training)
 	e.mlpForward(g, b, y, k, training)
 }
 
 func (e *Engine) mlpForward(g *ggml.Graph, b *block, y *ggml.Tensor, k *kept, training bool) {
-	h := e.tmp.h
-	g.Norm(h, k.mid, b.ffnNorm.w, e.p.Eps)
-	e.forward(g, &b.gate, k.gate, h, nil, k.u[4], training)
-	e.forward(g, &b.up, k.up, h, nil, k.u[5], training)
-	g.SwiGLU(e.tmp.act, k.gate, k.up)
+	h, act := e.acts.tmp.h, e.acts.tmp.act
+	g.Norm(h.all, k.mid, b.ffnNorm.w, e.p.Eps)
+	e.forward(g, &b.gateUp, k.gateUp, h, nil, k.u[groupGateUp], training)
+	g.SwiGLU(act.all, k.gateUp.parts[0], k.gateUp.parts[1])
 	if y == nil { // recomputation: the block's result is known, only what the adapter kept is not
-		if b.down.a != nil {
-			g.Linear(k.u[6], b.down.a, e.dropped(g, &b.down, e.tmp.act, training), ggml.Zero(), 1, e.scratch)
-		}
+		e.adapterOnly(g, &b.down, act, k.u[groupDown], training)
 		return
 	}
-	e.forward(g, &b.down, y, e.tmp.act, k.mid, k.u[6], training)
+	e.forward(g, &b.down, whole(y), act, k.mid, k.u[groupDown], training)
+}
+
+// adapterOnly adds the nodes of A drop(x) without the product, for a group of one.
+func (e *Engine) adapterOnly(g *ggml.Graph, gr *group, x span, u *ggml.Tensor, training bool) {
+	switch l := &gr.parts[0]; {
+	case l.a == nil:
+	case e.backend.OnHost():
+		g.Linear(u, l.a, e.dropped(g, l, x.all, training), ggml.Zero(), 1, e.acts.scratch)
+	default:
+		e.adapterIn(g, gr, x, u, training)
+	}
 }
 
 // rotate turns raw projections into rotated ones, normalised head by head first where the model does so. Without that norm
@@ -78,44 +83,52 @@ func (e *Engine) rotate(g *ggml.Graph, n norm, y, raw, yHeads, rawHeads *ggml.Te
 		g.Norm(yHeads, rawHeads, n.w, e.p.Eps)
 		raw = y
 	}
-	g.Rope(y, raw, e.in.table, e.p.HeadDim, e.p.Rope.Neox, false)
+	g.Rope(y, raw, e.acts.in.table, e.p.HeadDim, e.p.Rope.Neox, false)
 }
 
 // blockBackward adds the nodes that turn the gradient dx of the block's result into that of its input, in place.
 // first is set for the block whose input needs no gradient.
-func (e *Engine) blockBackward(g *ggml.Graph, b *block, dx, x *ggml.Tensor, k *kept, first bool) {
-	e.mlpBackward(g, b, dx, k)
-	t := &e.tmp
-	e.backward(g, &b.o, t.do, dx, k.o, k.u[3], false)
-	g.AttentionBack(t.dqkv, k.q, k.k, k.v, k.att, t.do, e.in.segments, e.shape, e.scratch)
-	e.rotateBack(g, b.qNorm, t.dq, t.dqHeads, k.qRawHeads)
-	e.rotateBack(g, b.kNorm, t.dk, t.dkHeads, k.kRawHeads)
-	g.Norm(t.h, x, b.attnNorm.w, e.p.Eps)
+func (e *Engine) blockBackward(g *ggml.Graph, b *block, x *ggml.Tensor, k *kept, first bool) {
+	e.mlpBackward(g, b, k)
+	t, dx := &e.acts.tmp, e.acts.dx
+	e.backward(g, &b.o, t.do, e.narrowed(g), k.o, k.u[groupO], false)
+	g.AttentionBack(t.dqkv.all, k.q(), k.k(), k.v(), k.o.all, k.lse, t.do, e.acts.in.segments, e.shape, e.acts.scratch)
+	e.rotateBack(g, b.qNorm, t.dqkv.parts[0], t.dqHeads, k.qRawHeads)
+	e.rotateBack(g, b.kNorm, t.dqkv.parts[1], t.dkHeads, k.kRawHeads)
+	g.Norm(t.h.all, x, b.attnNorm.w, e.p.Eps)
 	dh := t.dh
 	if first {
 		dh = nil
 	}
-	e.backward(g, &b.q, dh, t.dq, t.h, k.u[0], false)
-	e.backward(g, &b.k, dh, t.dk, t.h, k.u[1], true)
-	e.backward(g, &b.v, dh, t.dv, t.h, k.u[2], true)
+	e.backward(g, &b.qkv, dh, t.dqkv, t.h, k.u[groupQKV], false)
 	if !first {
 		e.normBack(g, b.attnNorm, dx, t.dh, x, true)
 	}
 }
 
-func (e *Engine) mlpBackward(g *ggml.Graph, b *block, dx *ggml.Tensor, k *kept) {
-	t := &e.tmp
-	g.SwiGLU(t.act, k.gate, k.up)
-	e.backward(g, &b.down, t.dact, dx, t.act, k.u[6], false)
-	g.SwiGLUBack(t.dgu, t.dact, k.gate, k.up)
-	g.Norm(t.h, k.mid, b.ffnNorm.w, e.p.Eps)
-	e.backward(g, &b.gate, t.dh, t.dgate, t.h, k.u[4], false)
-	e.backward(g, &b.up, t.dh, t.dup, t.h, k.u[5], true)
-	e.normBack(g, b.ffnNorm, dx, t.dh, k.mid, true)
+func (e *Engine) mlpBackward(g *ggml.Graph, b *block, k *kept) {
+	t := &e.acts.tmp
+	gate, up := k.gateUp.parts[0], k.gateUp.parts[1]
+	g.SwiGLU(t.act.all, gate, up)
+	e.backward(g, &b.down, t.dact, e.narrowed(g), t.act, k.u[groupDown], false)
+	g.SwiGLUBack(t.dgu.all, t.dact, gate, up)
+	g.Norm(t.h.all, k.mid, b.ffnNorm.w, e.p.Eps)
+	e.backward(g, &b.gateUp, t.dh, t.dgu, t.h, k.u[groupGateUp], false)
+	e.normBack(g, b.ffnNorm, e.acts.dx, t.dh, k.mid, true)
+}
+
+// narrowed is dx as a group's product reads it: on a device a copy in the activations' type, with room behind it.
+func (e *Engine) narrowed(g *ggml.Graph) span {
+	if e.backend.OnHost() {
+		return whole(e.acts.dx)
+	}
+	wide := e.acts.tmp.dwide
+	g.Copy(wide.all, e.acts.dx)
+	return wide
 }
 
 func (e *Engine) rotateBack(g *ggml.Graph, n norm, d, dHeads, rawHeads *ggml.Tensor) {
-	g.Rope(d, d, e.in.table, e.p.HeadDim, e.p.Rope.Neox, true)
+	g.Rope(d, d, e.acts.in.table, e.p.HeadDim, e.p.Rope.Neox, true)
 	if n.w != nil {
 		e.normBack(g, n, dHeads, dHeads, rawHeads, false)
 	}

@@ -21,14 +21,9 @@ type Engine struct {
 	act     ggml.Type // of activations; the residual stream and everything trained stay F32
 	w       *model.Weights
 	t       *trainable
-	acts    *ggml.Store
-	scratch *ggml.Tensor
-	in      inputs
-	x       []*ggml.Tensor // input of each block, and the last one's result
-	kept    []*kept        // one a block, or one for all when recomputing
-	tmp     temporaries
-	dx      *ggml.Tensor
-	head    head
+	acts    *activations
+	views   map[columnRange]*ggml.Tensor
+	biases  *ggml.Store // of groups of linears, on a device
 	blocks  []block
 	shape   ggml.AttentionShape
 	opt     optimiser
@@ -47,7 +42,7 @@ func New(f *gguf.File, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation, views: map[columnRange]*ggml.Tensor{}}
 	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
 	if err := e.open(f); err != nil {
 		e.Close()
@@ -66,17 +61,34 @@ func (e *Engine) open(f *gguf.File) (err error) {
 	if err := e.makeTrainable(f); err != nil {
 		return err
 	}
-	if e.plan, err = e.makePlan(weightBytes(e.w), e.t.n); err != nil {
+	if err := e.makePlan(); err != nil {
 		return err
 	}
 	if err := e.allocate(); err != nil {
 		return err
 	}
-	e.head.norm, e.head.out = e.norm(&e.w.OutputNorm), e.linear(e.w.Output)
+	if err := e.bindBlocks(); err != nil {
+		return err
+	}
+	return e.buildGraphs()
+}
+
+// bindBlocks joins weights, adapters and gradients to the groups that the graphs are built from.
+func (e *Engine) bindBlocks() (err error) {
+	if e.biases, err = ggml.NewStore(groups*len(e.w.Blocks) + 1); err != nil {
+		return err
+	}
+	e.acts.head.norm, e.acts.head.out = e.norm(&e.w.OutputNorm), e.group(e.w.Output)
 	for i := range e.w.Blocks {
 		e.blocks = append(e.blocks, e.block(&e.w.Blocks[i]))
 	}
-	return e.buildGraphs()
+	if e.biases.Declared() == 0 {
+		return nil
+	}
+	if err := e.biases.Alloc(e.backend); err != nil {
+		return fmt.Errorf("allocate biases: %w", err)
+	}
+	return e.fillBiases()
 }
 
 func openBackend(o Options) (*ggml.Backend, error) {
@@ -131,7 +143,11 @@ func (e *Engine) Close() error {
 		errs = append(errs, g.Close())
 	}
 	e.g.all = nil
-	for _, s := range []*ggml.Store{e.opt.store, e.acts} {
+	stores := []*ggml.Store{e.opt.store, e.biases}
+	if e.acts != nil {
+		stores = append(stores, e.acts.store)
+	}
+	for _, s := range stores {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

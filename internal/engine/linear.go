@@ -36,8 +36,8 @@ func (e *Engine) linear(l model.Linear) linear {
 	return out
 }
 
-// forward adds the nodes of y = W x (+ residual). u [r, n] keeps A drop(x) for the backward pass.
-func (e *Engine) forward(g *ggml.Graph, l *linear, y, x, residual, u *ggml.Tensor, training bool) {
+// forward adds the nodes of y = W x (+ residual) on the host. u [r, n] keeps A drop(x) for the backward pass.
+func (e *Engine) forwardLinear(g *ggml.Graph, l *linear, y, x, residual, u *ggml.Tensor, training bool) {
 	init := ggml.Zero()
 	switch {
 	case residual != nil && l.bias == nil:
@@ -45,15 +45,15 @@ func (e *Engine) forward(g *ggml.Graph, l *linear, y, x, residual, u *ggml.Tenso
 	case l.bias != nil:
 		init = ggml.Bias(l.bias)
 	}
-	g.Linear(y, l.w, x, init, 1, e.scratch)
+	g.Linear(y, l.w, x, init, 1, e.acts.scratch)
 	if residual != nil && l.bias != nil {
 		g.Add(y, y, residual)
 	}
 	if l.a == nil {
 		return
 	}
-	g.Linear(u, l.a, e.dropped(g, l, x, training), ggml.Zero(), 1, e.scratch)
-	g.Linear(y, l.b, u, ggml.Accumulate(), l.scale, e.scratch)
+	g.Linear(u, l.a, e.dropped(g, l, x, training), ggml.Zero(), 1, e.acts.scratch)
+	g.Linear(y, l.b, u, ggml.Accumulate(), l.scale, e.acts.scratch)
 }
 
 // dropped is x as the adapter sees it.
@@ -61,38 +61,47 @@ func (e *Engine) dropped(g *ggml.Graph, l *linear, x *ggml.Tensor, training bool
 	if l.dropout == 0 || !training {
 		return x
 	}
-	out := e.tmp.drop[[2]int64{x.Ne(0), x.Ne(1)}]
-	g.Dropout(out, x, e.in.seed, l.stream, l.dropout, false)
+	out := e.acts.tmp.drop[[2]int64{x.Ne(0), x.Ne(1)}]
+	g.Dropout(out, x, e.acts.in.seed, l.stream, l.dropout, false)
 	return out
 }
 
-// backward adds the nodes of the VJP: dx (unless nil) gets W^T dy + scale * A^T B^T dy, and the gradients of what is
-// trained are accumulated. v [r, n] is temporary.
-func (e *Engine) backward(g *ggml.Graph, l *linear, dx, dy, x, u *ggml.Tensor, accumulate bool) {
-	if l.gw != nil {
-		g.Outer(l.gw, dy, x, 1, e.scratch)
-	}
-	if l.gbias != nil {
-		g.BiasBack(l.gbias, dy)
-	}
+// backwardLinear adds the nodes of the VJP on the host: dx (unless nil) gets W^T dy + scale * A^T B^T dy, and the gradients
+// of what is trained are accumulated.
+func (e *Engine) backwardLinear(g *ggml.Graph, l *linear, dx, dy, x, u *ggml.Tensor, accumulate bool) {
+	e.weightGradients(g, l, dy, x)
 	if dx != nil {
-		g.LinearBack(dx, l.w, dy, accumulate, 1, e.scratch)
+		g.LinearBack(dx, l.w, dy, accumulate, 1, e.acts.scratch)
 	}
 	if l.a == nil {
 		return
 	}
-	v := e.tmp.v[dy.Ne(1)]
-	g.LinearBack(v, l.b, dy, false, l.scale, e.scratch)
-	g.Outer(l.gb, dy, u, l.scale, e.scratch)
-	g.Outer(l.ga, v, e.dropped(g, l, x, true), 1, e.scratch)
-	if dx == nil {
-		return
+	v := e.acts.tmp.v[dy.Ne(1)] // [r, n], temporary
+	g.LinearBack(v, l.b, dy, false, l.scale, e.acts.scratch)
+	g.Outer(l.gb, dy, u, l.scale, e.acts.scratch)
+	g.Outer(l.ga, v, e.dropped(g, l, x, true), 1, e.acts.scratch)
+	if dx != nil {
+		e.adapterBack(g, l, dx, v)
 	}
+}
+
+// adapterBack adds A^T v to dx, through the dropout mask where there is one.
+func (e *Engine) adapterBack(g *ggml.Graph, l *linear, dx, v *ggml.Tensor) {
 	if l.dropout == 0 {
-		g.LinearBack(dx, l.a, v, true, 1, e.scratch)
+		g.LinearBack(dx, l.a, v, true, 1, e.acts.scratch)
 		return
 	}
-	masked := e.tmp.drop[[2]int64{x.Ne(0), x.Ne(1)}]
-	g.LinearBack(masked, l.a, v, false, 1, e.scratch)
-	g.Dropout(dx, masked, e.in.seed, l.stream, l.dropout, true)
+	masked := e.acts.tmp.drop[[2]int64{dx.Ne(0), dx.Ne(1)}]
+	g.LinearBack(masked, l.a, v, false, 1, e.acts.scratch)
+	g.Dropout(dx, masked, e.acts.in.seed, l.stream, l.dropout, true)
+}
+
+// weightGradients accumulates what method full trains.
+func (e *Engine) weightGradients(g *ggml.Graph, l *linear, dy, x *ggml.Tensor) {
+	if l.gw != nil {
+		g.Outer(l.gw, dy, x, 1, e.acts.scratch)
+	}
+	if l.gbias != nil {
+		g.BiasBack(l.gbias, dy)
+	}
 }

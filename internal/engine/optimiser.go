@@ -35,6 +35,7 @@ func (e *Engine) buildOptimiser() (err error) {
 				g.AdamW(part(t.w), part(t.g), part(t.m), part(t.v), o.hyper[i])
 			}
 		}
+		g.Zero(t.g)
 	})
 	return err
 }
@@ -77,9 +78,5 @@ func (e *Engine) Step(t int, lr, clip float64) (float64, error) {
 			return norm, err
 		}
 	}
-	if err := e.backend.Compute(e.g.update); err != nil {
-		return norm, err
-	}
-	e.t.g.Zero()
-	return norm, nil
+	return norm, e.backend.Compute(e.g.update)
 }

@@ -13,91 +13,82 @@ import (
 // Plan is the memory of a run by arithmetic, in bytes.
 type Plan struct {
 	Recompute string // none or block, after auto has chosen
-	Weights   int64  // base weights, mapped from the file
+	Weights   int64  // base weights, mapped from the file or copied to the device
 	Trained   int64  // trained values, gradient, both moments
 	Kept      int64  // activations kept for the backward pass
 	Workspace int64  // temporaries of one block, one chunk of logits, scratch
 	chunk     int64  // positions of the head at a time
-	scratch   int64
 }
 
 // Total is the sum of the parts.
 func (p Plan) Total() int64 { return p.Weights + p.Trained + p.Kept + p.Workspace }
 
-// logitsBudget bounds one chunk of logits; a chunk should be long enough to repay dequantising the head twice.
-const logitsBudget = 128 << 20
+// Bounds of one chunk of logits, in bytes: a chunk should be long enough to repay dequantising the head twice.
+const (
+	hostLogits   = 128 << 20
+	deviceLogits = 1280 << 20
+)
 
-// makePlan decides between keeping and recomputing activations and adds everything up.
-func (e *Engine) makePlan(weights, trained int64) (Plan, error) {
-	p, n := e.p, e.n
-	plan := Plan{Weights: weights, Trained: 16 * trained}
-	if plan.chunk = e.o.headChunk; plan.chunk == 0 {
-		plan.chunk = headChunk(n, p.Vocab)
-	}
-	plan.scratch = e.scratchBytes()
-	perToken := e.keptPerToken() // bytes
-	inputs := 4 * n * p.Embd * (p.Layers + 1)
-	plan.Workspace = e.workspace(plan)
-	plan.Recompute = e.o.Recompute
-	if plan.Recompute == RecomputeAuto {
-		budget := e.o.MemoryBudget
-		if budget == 0 {
-			free, err := e.freeMemory()
-			if err != nil {
-				return plan, err
-			}
-			budget = free
+// makePlan decides between keeping and recomputing activations by laying them out.
+func (e *Engine) makePlan() (err error) {
+	e.plan = Plan{Recompute: e.o.Recompute, Weights: weightBytes(e.w), Trained: 16 * e.t.n, chunk: e.o.headChunk}
+	if e.plan.chunk == 0 {
+		budget := int64(deviceLogits)
+		if e.backend.OnHost() {
+			budget = hostLogits
 		}
-		plan.Recompute = RecomputeNone
-		if plan.Total()+inputs+n*perToken*p.Layers > budget {
-			plan.Recompute = RecomputeBlock
+		e.plan.chunk = headChunk(e.n, e.p.Vocab, budget)
+	}
+	if e.plan.Recompute != RecomputeAuto {
+		return e.layOut(e.plan.Recompute)
+	}
+	budget := e.o.MemoryBudget
+	if budget == 0 {
+		if budget, err = e.freeMemory(); err != nil {
+			return err
 		}
 	}
-	blocks := p.Layers
-	if plan.Recompute == RecomputeBlock {
-		blocks = 1
+	if err := e.layOut(RecomputeNone); err != nil || e.plan.Total() <= budget {
+		return err
 	}
-	plan.Kept = inputs + n*perToken*blocks
-	return plan, nil
+	if err := e.acts.store.Close(); err != nil {
+		return err
+	}
+	return e.layOut(RecomputeBlock)
+}
+
+// layOut declares the activations and counts them.
+func (e *Engine) layOut(recompute string) (err error) {
+	if e.acts, err = e.declare(recompute, e.plan.chunk); err != nil {
+		return err
+	}
+	e.plan.Recompute = recompute
+	e.plan.Kept, e.plan.Workspace = e.acts.keptBytes, e.acts.store.Declared()-e.acts.keptBytes
+	return nil
 }
 
 // headChunk divides n positions into equal chunks whose logits fit the budget.
-func headChunk(n, vocab int64) int64 {
-	limit := max(24, logitsBudget/4/vocab)
+func headChunk(n, vocab, budget int64) int64 {
+	limit := max(24, budget/4/vocab)
 	chunks := (n + limit - 1) / limit
 	return (n + chunks - 1) / chunks
 }
 
-// keptPerToken is the size of one kept per token.
-func (e *Engine) keptPerToken() int64 {
-	p := e.p
-	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
-	values := 2*q + 2*kv + 2*p.FFN + 7*e.rank()
-	if p.QKNorm {
-		values += q + kv
-	}
-	return values*e.act.RowBytes(1) + 4*(p.Heads+p.Embd)
-}
-
-func (e *Engine) workspace(plan Plan) int64 {
-	p, n, c := e.p, e.n, plan.chunk
-	q, kv := p.Heads*p.HeadDim, p.KVHeads*p.HeadDim
-	narrow := n*(2*p.Embd+4*p.FFN+2*q+2*kv) + e.rank()*(max(n, c)+c) + 2*c*p.Embd
-	if e.o.LoRA.Dropout > 0 && e.rank() > 0 {
-		narrow += max(p.FFN, q, p.Embd) * max(n, c)
-	}
-	wide := n*(p.Embd+p.Rope.Dims+3) + c*(2*p.Embd+p.Vocab+3)
-	return narrow*e.act.RowBytes(1) + 4*wide + plan.scratch
-}
-
 // scratchBytes is what operations need beside their operands: on the CPU packed panels and attention scores for every
-// thread, on a device the largest weight in the activations' type.
+// thread, on a device the weights of the largest group in the activations' type, or rows of the embedding.
 func (e *Engine) scratchBytes() int64 {
 	if e.backend.OnHost() {
 		return ggml.ScratchBytes(int64(e.o.Length)) * int64(e.backend.Threads())
 	}
-	largest := max(e.p.Vocab*e.p.Embd, e.p.FFN*e.p.Embd, e.p.Heads*e.p.HeadDim*e.p.Embd) * e.act.RowBytes(1)
-	return max(largest, 4*e.n*e.p.Heads, 4*e.n*e.p.Embd)
+	p, r := e.p, e.rank()
+	largest := int64(0)
+	for _, g := range []struct{ in, out, tail int64 }{
+		{p.Embd, p.Vocab, groupTail(r, 1)}, {p.Embd, 2 * p.FFN, groupTail(r, 2)}, {p.FFN, p.Embd, groupTail(r, 1)}, {e.qWidth(), p.Embd, groupTail(r, 1)},
+		{p.Embd, e.qWidth() + 2*e.kvWidth(), groupTail(r, 3)},
+	} {
+		largest = max(largest, (g.in*g.out+g.tail*(g.in+g.out))*e.act.RowBytes(1))
+	}
+	return (max(largest, 4*e.n*p.Heads, 4*e.n*p.Embd) + 255) / 256 * 256
 }
 
 // freeMemory is what recompute auto may spend: half of what the host has, for others live there too, or nearly all of a

@@ -22,12 +22,13 @@ func (e *Engine) Accumulate(b *dataset.Batch, scale float32, seed uint64) (float
 	if err := e.compute(e.g.forward...); err != nil {
 		return 0, err
 	}
-	e.dx.Zero()
-	if err := e.in.scale.SetF32(0, []float32{scale}); err != nil {
+	if err := e.acts.in.scale.SetF32(0, []float32{scale}); err != nil {
 		return 0, err
 	}
-	loss, err := e.sumLosses(b, e.g.loss)
-	if err != nil {
+	if err := e.compute(e.g.clear); err != nil {
+		return 0, err
+	}
+	if err := e.computeHead(b, e.g.loss); err != nil {
 		return 0, err
 	}
 	for i := len(e.g.backward) - 1; i >= 0; i-- {
@@ -36,9 +37,11 @@ func (e *Engine) Accumulate(b *dataset.Batch, scale float32, seed uint64) (float
 		}
 	}
 	if e.g.embedBack != nil {
-		return loss, e.compute(e.g.embedBack)
+		if err := e.compute(e.g.embedBack); err != nil {
+			return 0, err
+		}
 	}
-	return loss, nil
+	return e.sumLosses(b)
 }
 
 // Eval returns the sum of token losses over the targets of b, without dropout and without a gradient.
@@ -52,7 +55,10 @@ func (e *Engine) Eval(b *dataset.Batch) (float64, error) {
 	if err := e.compute(e.g.eval...); err != nil {
 		return 0, err
 	}
-	return e.sumLosses(b, e.g.evalLoss)
+	if err := e.computeHead(b, e.g.evalLoss); err != nil {
+		return 0, err
+	}
+	return e.sumLosses(b)
 }
 
 // Logits returns the logits of every position of b, [vocab, rows*length] with the vocabulary contiguous.
@@ -71,62 +77,64 @@ func (e *Engine) Logits(b *dataset.Batch) ([]float32, error) {
 				idx[i] = -1
 			}
 		}
-		if err := e.in.idx.SetI32(0, idx); err != nil {
+		if err := e.acts.in.idx.SetI32(0, idx); err != nil {
 			return nil, err
 		}
 		if err := e.compute(e.g.logits); err != nil {
 			return nil, err
 		}
 		part := out[at*e.p.Vocab : min(at+e.plan.chunk, e.n)*e.p.Vocab]
-		if err := e.head.logits.GetF32(0, part); err != nil {
+		if err := e.readLogits(part); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-// sumLosses runs graph over the trained positions of b, a chunk at a time.
-func (e *Engine) sumLosses(b *dataset.Batch, graph *ggml.Graph) (float64, error) {
-	c := int(e.plan.chunk)
-	idx, labels, losses := make([]int32, 0, c), make([]int32, 0, c), make([]float32, c)
-	total := 0.0
-	flush := func() error {
-		used := len(idx)
-		for len(idx) < c {
-			idx, labels = append(idx, -1), append(labels, -1)
-		}
-		if err := e.in.idx.SetI32(0, idx); err != nil {
+// readLogits copies the rows of the chunk's logits that out has room for, one by one: room for an adapter may lie between them.
+func (e *Engine) readLogits(out []float32) error {
+	vocab := int(e.p.Vocab)
+	for i := 0; i < len(out); i += vocab {
+		row := e.acts.store.View(e.acts.head.buffer, "row", int64(i/vocab)*e.acts.head.buffer.Ne(0), e.p.Vocab, 1)
+		if err := row.GetF32(0, out[i:i+vocab]); err != nil {
 			return err
 		}
-		if err := e.in.labels.SetI32(0, labels); err != nil {
-			return err
-		}
-		if err := e.compute(graph); err != nil {
-			return err
-		}
-		if err := e.head.packed.GetF32(e.p.Vocab*int64(c), losses); err != nil {
-			return err
-		}
-		for _, l := range losses[:used] {
-			total += float64(l)
-		}
-		idx, labels = idx[:0], labels[:0]
-		return nil
 	}
+	return nil
+}
+
+// computeHead runs one of graphs for every chunk of the trained positions of b.
+func (e *Engine) computeHead(b *dataset.Batch, graphs []*ggml.Graph) error {
+	var idx, labels []int32
 	for i, target := range b.Targets {
-		if target < 0 {
-			continue
-		}
-		if idx, labels = append(idx, int32(i)), append(labels, target); len(idx) == c {
-			if err := flush(); err != nil {
-				return total, err
-			}
+		if target >= 0 {
+			idx, labels = append(idx, int32(i)), append(labels, target)
 		}
 	}
-	if len(idx) == 0 {
-		return total, nil
+	chunks := (len(idx) + int(e.plan.chunk) - 1) / int(e.plan.chunk)
+	for len(idx) < chunks*int(e.plan.chunk) {
+		idx, labels = append(idx, -1), append(labels, -1)
 	}
-	return total, flush()
+	if err := e.acts.in.idx.SetI32(0, idx); err != nil {
+		return err
+	}
+	if err := e.acts.in.labels.SetI32(0, labels); err != nil {
+		return err
+	}
+	return e.compute(graphs[:chunks]...)
+}
+
+// sumLosses adds up the losses of the trained positions of b in their order.
+func (e *Engine) sumLosses(b *dataset.Batch) (float64, error) {
+	losses := make([]float32, b.Trained)
+	if err := e.acts.in.losses.GetF32(0, losses); err != nil {
+		return 0, err
+	}
+	total := 0.0
+	for _, l := range losses {
+		total += float64(l)
+	}
+	return total, nil
 }
 
 // load checks the micro-batch, copies it in and runs the input graph.
@@ -134,16 +142,16 @@ func (e *Engine) load(b *dataset.Batch, seed uint64) error {
 	if err := e.check(b); err != nil {
 		return fmt.Errorf("micro-batch: %w", err)
 	}
-	if err := e.in.tokens.SetI32(0, b.Tokens); err != nil {
+	if err := e.acts.in.tokens.SetI32(0, b.Tokens); err != nil {
 		return err
 	}
-	if err := e.in.positions.SetI32(0, b.Positions); err != nil {
+	if err := e.acts.in.positions.SetI32(0, b.Positions); err != nil {
 		return err
 	}
-	if err := e.in.segments.SetI32(0, b.Segments); err != nil {
+	if err := e.acts.in.segments.SetI32(0, b.Segments); err != nil {
 		return err
 	}
-	if err := e.in.seed.SetI32(0, []int32{int32(uint32(seed)), int32(uint32(seed >> 32))}); err != nil {
+	if err := e.acts.in.seed.SetI32(0, []int32{int32(uint32(seed)), int32(uint32(seed >> 32))}); err != nil {
 		return err
 	}
 	return e.compute(e.g.input)

@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/qlora/qlora/internal/checkpoint"
 	"github.com/qlora/qlora/internal/ggml"
@@ -23,16 +24,23 @@ type trainable struct {
 	grads      map[string]*ggml.Tensor
 }
 
-// adapterParams lists A [in, r] and B [r, out] of every target, in the order of the targets.
+// adapterParams lists A [in, r] and B [r, out] of every target, in the order of the targets but for this: of linears that
+// read the same input, every A comes before every B, so that their adapters are one piece of memory.
 func adapterParams(targets []gguf.TensorInfo, rank int) []checkpoint.Param {
-	var out []checkpoint.Param
+	var out, bs []checkpoint.Param
+	group := ""
 	for _, t := range targets {
-		out = append(out,
-			checkpoint.Param{Name: t.Name + ".lora_a", Dims: []int64{t.Dims[0], int64(rank)}},
-			checkpoint.Param{Name: t.Name + ".lora_b", Dims: []int64{int64(rank), t.Dims[1]}})
+		if g := groupName(t.Name); g != group {
+			out, bs, group = append(out, bs...), nil, g
+		}
+		out = append(out, checkpoint.Param{Name: t.Name + ".lora_a", Dims: []int64{t.Dims[0], int64(rank)}})
+		bs = append(bs, checkpoint.Param{Name: t.Name + ".lora_b", Dims: []int64{int64(rank), t.Dims[1]}})
 	}
-	return out
+	return append(out, bs...)
 }
+
+// groupName is the same for the linears of a block that read the same input.
+var groupName = strings.NewReplacer("attn_q.", "qkv.", "attn_k.", "qkv.", "attn_v.", "qkv.", "ffn_gate.", "gate_up.", "ffn_up.", "gate_up.").Replace
 
 // fullParams lists every weight of the file; all must be F32.
 func fullParams(f *gguf.File) ([]checkpoint.Param, error) {
@@ -83,7 +91,7 @@ func elements(dims []int64) int {
 }
 
 func (t *trainable) alloc(backend *ggml.Backend) error {
-	store, err := ggml.NewStore(2*len(t.params) + 16)
+	store, err := ggml.NewStore(4*len(t.params) + 16)
 	if err != nil {
 		return err
 	}
@@ -165,6 +173,12 @@ func (t *trainable) fillAdapter(path string, c lora.Config, f *gguf.File) error 
 		return fmt.Errorf("continue from %s: it adapts %d tensors, --target asks for %d", path, seen/2, len(t.params)/2)
 	}
 	return nil
+}
+
+// span is the part of the flat vector x from parameter first to parameter last.
+func (t *trainable) span(x *ggml.Tensor, first, last string) *ggml.Tensor {
+	a, b := t.params[t.index[first]], t.params[t.index[last]]
+	return t.store.View(x, first, int64(a.Offset), int64(b.Offset+b.Len-a.Offset), 1)
 }
 
 func (t *trainable) set(name string, values []float32) error {

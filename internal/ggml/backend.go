@@ -3,14 +3,18 @@ package ggml
 // #include "bridge.h"
 import "C"
 
-import "fmt"
+import (
+	"fmt"
+	"unsafe"
+)
 
 // Backend computes graphs: on the CPU with a pool of threads that stays alive between graphs, or on a CUDA device.
 type Backend struct {
 	ptr     C.ggml_backend_t
 	pool    *C.struct_qlora_pool // the CPU's threads
 	threads int
-	module  *Module // nil on the CPU
+	module  *Module        // nil on the CPU
+	session unsafe.Pointer // the module's
 }
 
 // NewCPU starts a CPU backend. Results do not depend on the number of threads.
@@ -29,29 +33,20 @@ func NewCPU(threads int) (*Backend, error) {
 // Threads is the number of threads graphs run on.
 func (b *Backend) Threads() int { return b.threads }
 
-// Compute runs every node of g in the order it was added.
+// Compute runs every node of g in the order it was added. On a device it returns when the nodes are queued; reading a tensor
+// waits for them.
 func (b *Backend) Compute(g *Graph) error {
-	if err := g.Err(); err != nil {
+	if err := g.Err(); err != nil || len(g.ops) == 0 {
 		return err
 	}
 	if b.pool != nil {
-		if len(g.ops) > 0 {
-			C.qlora_pool_run(b.pool, &g.nodes[0], &g.ops[0], C.int(len(g.ops)))
-		}
+		C.qlora_pool_run(b.pool, &g.nodes[0], &g.ops[0], C.int(len(g.ops)))
 		return nil
 	}
-	if status := C.ggml_backend_graph_compute(b.ptr, g.graph); status != 0 {
-		return fmt.Errorf("compute graph %s: ggml status %d%s", g.name, int(status), b.reason())
+	if C.qlora_module_run(b.module.ptr, b.session, &g.nodes[0], &g.ops[0], C.int(len(g.ops))) != 0 {
+		return fmt.Errorf("compute graph %s: %s", g.name, C.GoString(C.qlora_module_error(b.module.ptr)))
 	}
 	return nil
-}
-
-// reason is what the CUDA module says of its last failure.
-func (b *Backend) reason() string {
-	if b.module == nil {
-		return ""
-	}
-	return ": " + C.GoString(C.qlora_module_error(b.module.ptr))
 }
 
 // OnHost reports whether tensors live in ordinary memory, where files can be mapped.
@@ -64,7 +59,7 @@ func (b *Backend) Close() error {
 	}
 	if b.ptr != nil {
 		if b.module != nil {
-			C.qlora_module_detach(b.module.ptr, b.ptr)
+			C.qlora_module_close(b.module.ptr, b.session)
 		}
 		C.ggml_backend_free(b.ptr)
 	}

@@ -38,28 +38,57 @@ int qlora_mapped_tensor(struct ggml_tensor * t, ggml_backend_buffer_t buffer, vo
     return ggml_backend_tensor_alloc(buffer, t, addr);
 }
 
-static bool find(void * handle, const char * name, void ** out, char * why) {
-    *out = dlsym(handle, name);
+static bool find(const struct qlora_module * m, const char * name, void ** out, char * why) {
+    *out = dlsym(m->handle, name);
     if (*out == NULL) {
-        snprintf(why, 256, "it does not export %s", name);
+        snprintf(why, QLORA_WHY, "it does not export %s", name);
     }
     return *out != NULL;
 }
 
 struct qlora_module * qlora_open_module(const char * path, char * why) {
-    void * handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL) {
-        snprintf(why, 256, "%s", dlerror());
-        return NULL;
-    }
     struct qlora_module * m = calloc(1, sizeof *m);
-    if (m == NULL || !find(handle, "qlora_cuda_stamp", (void **) &m->stamp, why) || !find(handle, "qlora_cuda_error", (void **) &m->error, why) ||
-        !find(handle, "qlora_cuda_attach", (void **) &m->attach, why) || !find(handle, "qlora_cuda_detach", (void **) &m->detach, why)) {
-        free(m);
-        dlclose(handle);
+    if (m == NULL) {
+        snprintf(why, QLORA_WHY, "out of memory");
         return NULL;
     }
-    return m; // the handle stays open: ggml registers the module for good
+    m->handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (m->handle == NULL) {
+        snprintf(why, QLORA_WHY, "%s", dlerror());
+    } else if (find(m, "qlora_cuda_stamp", (void **) &m->stamp, why)) {
+        return m;
+    }
+    qlora_close_module(m);
+    return NULL;
+}
+
+bool qlora_bind_module(struct qlora_module * m, char * why) {
+    const bool found = find(m, "qlora_cuda_error", (void **) &m->error, why) && find(m, "qlora_cuda_open", (void **) &m->open, why) &&
+                       find(m, "qlora_cuda_close", (void **) &m->close, why) && find(m, "qlora_cuda_run", (void **) &m->run, why) &&
+                       find(m, "qlora_cuda_device_info", (void **) &m->device_info, why) &&
+                       find(m, "qlora_cuda_versions", (void **) &m->versions, why) &&
+                       find(m, "qlora_cuda_architectures", (void **) &m->architectures, why) &&
+                       find(m, "qlora_cuda_set_log", (void **) &m->set_log, why);
+    if (found) {
+        m->set_log(on_log, on_abort);
+    }
+    return found;
+}
+
+// Only for a module that was refused: ggml keeps the one that it registered for good.
+void qlora_close_module(struct qlora_module * m) {
+    if (m->handle != NULL) {
+        dlclose(m->handle);
+    }
+    free(m);
+}
+
+bool qlora_driver_loads(char * why) {
+    if (dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL) == NULL) {
+        snprintf(why, QLORA_WHY, "%s", dlerror());
+        return false;
+    }
+    return true;
 }
 
 const char * qlora_module_stamp(const struct qlora_module * m) {
@@ -70,12 +99,28 @@ const char * qlora_module_error(const struct qlora_module * m) {
     return m->error();
 }
 
-int qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend) {
-    return m->attach(backend);
+void * qlora_module_open(const struct qlora_module * m, ggml_backend_t backend) {
+    return m->open(backend);
 }
 
-void qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend) {
-    m->detach(backend);
+void qlora_module_close(const struct qlora_module * m, void * session) {
+    m->close(session);
+}
+
+int qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
+    return m->run(session, nodes, ops, n);
+}
+
+int qlora_module_device_info(const struct qlora_module * m, int index, struct qlora_device_info * info) {
+    return m->device_info(index, info);
+}
+
+void qlora_module_versions(const struct qlora_module * m, int * runtime, int * driver) {
+    m->versions(runtime, driver);
+}
+
+const char * qlora_module_architectures(const struct qlora_module * m) {
+    return m->architectures();
 }
 
 void qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1) {

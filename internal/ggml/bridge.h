@@ -1,5 +1,6 @@
 // C helpers for what Go cannot say directly: callbacks, struct fields of tensors, allocation of descriptors.
 #pragma once
+#include "cuda/device.h"
 #include "ops.h"
 #include "pool.h"
 
@@ -9,17 +10,33 @@ int                  qlora_mapped_tensor(struct ggml_tensor * t, ggml_backend_bu
 
 // The CUDA module, once loaded; it stays so until the process ends.
 struct qlora_module {
-    ggml_backend_reg_t reg;
+    void * handle;
     const char * (*stamp)(void);
     const char * (*error)(void);
-    int (*attach)(ggml_backend_t backend);
-    void (*detach)(ggml_backend_t backend);
+    void * (*open)(ggml_backend_t backend);
+    void (*close)(void * session);
+    int (*run)(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
+    int (*device_info)(int index, struct qlora_device_info * info);
+    void (*versions)(int * runtime, int * driver);
+    const char * (*architectures)(void);
+    void (*set_log)(ggml_log_callback log, ggml_abort_callback_t abort);
 };
-// Opens the module at path; NULL and a message in `why` (256 bytes) when that fails.
+enum { QLORA_WHY = 512 }; // bytes of a buffer for a reason
+
+// Opens the module at path as far as its stamp; NULL and a message in why when that fails.
 struct qlora_module * qlora_open_module(const char * path, char * why);
+// Finds everything else; false and a message in why when something is missing.
+bool         qlora_bind_module(struct qlora_module * m, char * why);
+void         qlora_close_module(struct qlora_module * m);
+// Whether NVIDIA's driver library can be loaded; a message in why when not.
+bool         qlora_driver_loads(char * why);
 const char * qlora_module_stamp(const struct qlora_module * m);
 const char * qlora_module_error(const struct qlora_module * m);
-int          qlora_module_attach(const struct qlora_module * m, ggml_backend_t backend);
-void         qlora_module_detach(const struct qlora_module * m, ggml_backend_t backend);
+void *       qlora_module_open(const struct qlora_module * m, ggml_backend_t backend);
+void         qlora_module_close(const struct qlora_module * m, void * session);
+int          qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
+int          qlora_module_device_info(const struct qlora_module * m, int index, struct qlora_device_info * info);
+void         qlora_module_versions(const struct qlora_module * m, int * runtime, int * driver);
+const char * qlora_module_architectures(const struct qlora_module * m);
 // Makes a view see its memory as another type: rows of ne0 elements, nb1 bytes apart.
 void         qlora_retype(struct ggml_tensor * view, int32_t type, int64_t ne0, int64_t ne1, size_t nb1);

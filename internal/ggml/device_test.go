@@ -1,6 +1,7 @@
 package ggml
 
 import (
+	"fmt"
 	"os"
 	"sync"
 	"testing"
@@ -47,7 +48,13 @@ func TestModuleErrorsAreNamed(t *testing.T) {
 	if _, err := module.Open(1000); err == nil {
 		t.Error("device 1000 was opened")
 	}
-	for _, d := range module.Devices() {
-		t.Logf("device %d: %s, %d of %d MiB free", d.Index, d.Description, d.Free>>20, d.Total>>20)
+	if runtime, driver := module.Versions(); runtime.Major() < 11 || driver.Major() < runtime.Major() || module.Architectures() == "" {
+		t.Errorf("CUDA %s for %q, driver %s", runtime, module.Architectures(), driver)
+	}
+	for i, d := range module.Devices() {
+		t.Logf("device %d: %s, %s, capability %d.%d, %d of %d MiB free", d.Index, d.Description, d.PCI, d.Major, d.Minor, d.Free>>20, d.Total>>20)
+		if d.Index != i || d.Name != fmt.Sprintf("CUDA%d", i) || d.Capability() < 50 || !d.HasCode || len(d.UUID) != 40 || d.PCI == "" || d.Free > d.Total {
+			t.Errorf("implausible: %+v", d)
+		}
 	}
 }

@@ -27,7 +27,6 @@ enum {
 enum { GGML_MAX_DIMS = 4, GGML_MAX_SRC = 10, GGML_MAX_OP_PARAMS = 64, GGML_MAX_NAME = 64 };
 
 typedef struct ggml_context *        ggml_context_t;
-typedef struct ggml_cgraph *         ggml_cgraph_t;
 typedef struct ggml_backend *        ggml_backend_t;
 typedef struct ggml_backend_buffer * ggml_backend_buffer_t;
 typedef struct ggml_backend_reg *    ggml_backend_reg_t;
@@ -73,7 +72,6 @@ typedef void (*ggml_abort_callback_t)(const char * message);
 ggml_context_t       ggml_init(struct ggml_init_params params);
 void                 ggml_free(ggml_context_t ctx);
 size_t               ggml_tensor_overhead(void);
-size_t               ggml_graph_overhead_custom(size_t size, bool grads);
 size_t               ggml_nbytes(const struct ggml_tensor * t);
 size_t               ggml_row_size(int32_t type, int64_t ne);
 struct ggml_tensor * ggml_new_tensor(ggml_context_t ctx, int32_t type, int n_dims, const int64_t * ne);
@@ -81,8 +79,6 @@ struct ggml_tensor * ggml_view_4d(ggml_context_t ctx, struct ggml_tensor * a, in
                                   size_t nb1, size_t nb2, size_t nb3, size_t offset);
 struct ggml_tensor * ggml_custom_4d(ggml_context_t ctx, int32_t type, int64_t ne0, int64_t ne1, int64_t ne2, int64_t ne3,
                                     struct ggml_tensor ** args, int n_args, ggml_custom_op_t fun, int n_tasks, void * userdata);
-ggml_cgraph_t        ggml_new_graph_custom(ggml_context_t ctx, size_t size, bool grads);
-void                 ggml_graph_add_node(ggml_cgraph_t graph, struct ggml_tensor * tensor);
 struct ggml_tensor * ggml_set_name(struct ggml_tensor * t, const char * name);
 
 const struct ggml_type_traits * ggml_get_type_traits(int32_t type);
@@ -95,10 +91,10 @@ void                  ggml_backend_synchronize(ggml_backend_t backend);
 ggml_backend_reg_t    ggml_backend_load(const char * path);
 size_t                ggml_backend_reg_dev_count(ggml_backend_reg_t reg);
 ggml_backend_dev_t    ggml_backend_reg_dev_get(ggml_backend_reg_t reg, size_t index);
+const char *          ggml_backend_dev_name(ggml_backend_dev_t device);
 const char *          ggml_backend_dev_description(ggml_backend_dev_t device);
 void                  ggml_backend_dev_memory(ggml_backend_dev_t device, size_t * free, size_t * total);
 ggml_backend_t        ggml_backend_dev_init(ggml_backend_dev_t device, const char * params);
-int32_t               ggml_backend_graph_compute(ggml_backend_t backend, ggml_cgraph_t graph);
 ggml_backend_buffer_t ggml_backend_alloc_ctx_tensors(ggml_context_t ctx, ggml_backend_t backend);
 ggml_backend_buffer_t ggml_backend_cpu_buffer_from_ptr(void * ptr, size_t size);
 int32_t               ggml_backend_tensor_alloc(ggml_backend_buffer_t buffer, struct ggml_tensor * t, void * addr);
@@ -106,6 +102,8 @@ int32_t               ggml_backend_view_init(struct ggml_tensor * t);
 void                  ggml_backend_buffer_free(ggml_backend_buffer_t buffer);
 size_t                ggml_backend_buffer_get_size(ggml_backend_buffer_t buffer);
 void                  ggml_backend_tensor_set(struct ggml_tensor * t, const void * data, size_t offset, size_t size);
+void                  ggml_backend_tensor_set_async(ggml_backend_t backend, struct ggml_tensor * t, const void * data, size_t offset, size_t size);
+void                  ggml_backend_tensor_get_async(ggml_backend_t backend, const struct ggml_tensor * t, void * data, size_t offset, size_t size);
 void                  ggml_backend_tensor_get(const struct ggml_tensor * t, void * data, size_t offset, size_t size);
 void                  ggml_backend_tensor_memset(struct ggml_tensor * t, uint8_t value, size_t offset, size_t size);
 

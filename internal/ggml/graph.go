@@ -14,26 +14,25 @@ import (
 type Graph struct {
 	name  string
 	ctx   C.ggml_context_t
-	graph C.ggml_cgraph_t
 	nodes []*C.struct_ggml_tensor // Go memory that holds only C pointers, so that C may read it during a call
 	ops   []*C.struct_qlora_op
 	room  int
-	half  bool
+	half  bool // 16-bit activations and groups are allowed
 	err   error
 }
 
 // NewGraph makes a graph of at most n nodes.
 func NewGraph(name string, n int) (*Graph, error) {
-	size := C.size_t(n+1)*C.ggml_tensor_overhead() + C.ggml_graph_overhead_custom(C.size_t(n), false)
+	size := C.size_t(n+1) * C.ggml_tensor_overhead()
 	ctx := C.ggml_init(C.struct_ggml_init_params{mem_size: size, no_alloc: true})
 	if ctx == nil {
 		return nil, fmt.Errorf("make graph %s of %d nodes: out of memory", name, n)
 	}
-	return &Graph{name: name, ctx: ctx, graph: C.ggml_new_graph_custom(ctx, C.size_t(n), false), room: n}, nil
+	return &Graph{name: name, ctx: ctx, room: n}, nil
 }
 
-// AllowHalf accepts F16 and BF16 activations, which the CPU's operations do not compute.
-func (g *Graph) AllowHalf() { g.half = true }
+// ForDevice accepts what the CPU's operations do not compute: F16 and BF16 activations, and groups of linears.
+func (g *Graph) ForDevice() { g.half = true }
 
 // Err is the first error met while nodes were added.
 func (g *Graph) Err() error { return g.err }
@@ -90,9 +89,7 @@ func (g *Graph) add(kind C.enum_qlora_op_kind, dst *Tensor, p opParams, src ...*
 			args[i] = s.ptr
 		}
 	}
-	node := C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op)
-	g.nodes = append(g.nodes, node)
-	C.ggml_graph_add_node(g.graph, node)
+	g.nodes = append(g.nodes, C.qlora_node(g.ctx, dst.ptr, &args[0], C.int(len(src)), op))
 }
 
 // f32 checks that t is F32 and holds d x n values.
@@ -123,16 +120,14 @@ func (g *Graph) activation(t *Tensor) bool {
 	return t != nil && (t.Type() == F32 || g.half && (t.Type() == F16 || t.Type() == BF16))
 }
 
-// flat checks that t holds at least n values of type typ.
-func (g *Graph) flat(op string, t *Tensor, typ Type, n int64) bool {
-	if g.err != nil {
-		return false
+// alike checks that all tensors have x's dimensions and an activation's type.
+func (g *Graph) alike(op string, x *Tensor, rest ...*Tensor) bool {
+	for _, t := range append(rest, x) {
+		if g.err == nil && (!g.activation(t) || t.ptr.ne != x.ptr.ne) {
+			g.fail(op, "%s has not the shape of %s", t, x)
+		}
 	}
-	if !g.activation(t) || t.Type() != typ || t.Elements() < n {
-		g.fail(op, "%s holds fewer than %d values of %s", t, n, typ)
-		return false
-	}
-	return true
+	return g.err == nil
 }
 
 // same checks that all tensors have one type.

@@ -4,6 +4,8 @@ package ggml
 import "C"
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"sync/atomic"
 )
@@ -18,7 +20,8 @@ const (
 
 var logSink atomic.Pointer[func(level int, text string)]
 
-// SetLog sends ggml's messages, the last words before an abort included, to sink; nil silences them.
+// SetLog sends ggml's messages, the last words before an abort included, to sink; with
+// nil, errors go to standard error and the rest nowhere.
 func SetLog(sink func(level int, text string)) {
 	if sink == nil {
 		logSink.Store(nil)
@@ -30,11 +33,15 @@ func SetLog(sink func(level int, text string)) {
 
 //export qloraGGMLLog
 func qloraGGMLLog(level C.int32_t, text *C.char) {
-	sink := logSink.Load()
-	if sink == nil || text == nil {
+	if text == nil {
 		return
 	}
-	if s := strings.TrimRight(C.GoString(text), "\n"); s != "" {
-		(*sink)(int(level), s)
+	line := strings.TrimRight(C.GoString(text), "\n")
+	switch sink := logSink.Load(); {
+	case line == "":
+	case sink != nil:
+		(*sink)(int(level), line)
+	case level == LogError:
+		fmt.Fprintln(os.Stderr, line)
 	}
 }

@@ -6,29 +6,21 @@ package ggml
 import "C"
 
 import (
-	"crypto/sha256"
-	_ "embed" // the headers behind the stamp
-	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
+	"strings"
+	"sync"
 	"unsafe"
 )
 
-//go:embed ops.h
-var opsHeader []byte
-
-//go:embed ggml_pinned.h
-var pinnedHeader []byte
-
-// Stamp identifies the headers that a CUDA module must have been built with: structs cross the boundary by address.
-func Stamp() string {
-	hashes := ""
-	for _, h := range [][]byte{opsHeader, pinnedHeader} {
-		sum := sha256.Sum256(h)
-		hashes += hex.EncodeToString(sum[:])
-	}
-	sum := sha256.Sum256([]byte(hashes))
-	return hex.EncodeToString(sum[:])
-}
+// Why there is no module to compute with.
+var (
+	ErrNoModule    = errors.New("no CUDA library")                         // it is in none of the places
+	ErrNoDriver    = errors.New("no NVIDIA driver")                        // libcuda.so.1 cannot be loaded
+	ErrOtherStamp  = errors.New("it was built from other headers")         // by another version of this project
+	ErrLibraryPath = errors.New(LibraryPathEnv + " names no CUDA library") // the user's own mistake
+)
 
 // Module is a loaded libqlora-cuda.so.
 type Module struct {
@@ -37,42 +29,76 @@ type Module struct {
 	reg  C.ggml_backend_reg_t
 }
 
-// Device is a GPU that a module can compute on.
-type Device struct {
-	Index       int
-	Description string
-	Free, Total uint64 // bytes
-}
+var openModule = sync.OnceValues(func() (*Module, error) {
+	path, tried, err := FindModule()
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		return nil, fmt.Errorf("%w: %s is not in %s", ErrNoModule, ModuleFile, strings.Join(tried, ", "))
+	}
+	return LoadModule(path)
+})
+
+// OpenModule loads the module that FindModule finds, at its first call; later calls return the same. The error is
+// ErrNoModule, ErrNoDriver, ErrOtherStamp or ErrLibraryPath, or says what the loader did not like.
+func OpenModule() (*Module, error) { return openModule() }
 
 // LoadModule opens the CUDA module at path and refuses one that was built from other headers.
 func LoadModule(path string) (*Module, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("load %s: %w", path, errors.Unwrap(err))
+	}
 	name := C.CString(path)
 	defer C.free(unsafe.Pointer(name))
-	why := (*C.char)(C.calloc(1, 256))
+	why := (*C.char)(C.calloc(1, C.QLORA_WHY))
 	defer C.free(unsafe.Pointer(why))
 	m := &Module{path: path, ptr: C.qlora_open_module(name, why)}
 	if m.ptr == nil {
-		return nil, fmt.Errorf("load %s: %s", path, C.GoString(why))
+		return nil, fmt.Errorf("load %s: %w", path, loaderError(C.GoString(why)))
 	}
-	if got := C.GoString(C.qlora_module_stamp(m.ptr)); got != Stamp() {
-		return nil, fmt.Errorf("load %s: it was built from other headers (stamp %.12s, this binary %.12s)", path, got, Stamp())
-	}
-	if m.reg = C.ggml_backend_load(name); m.reg == nil {
-		return nil, fmt.Errorf("load %s: ggml does not accept it as a backend", path)
+	if err := m.bind(name, why); err != nil {
+		C.qlora_close_module(m.ptr)
+		return nil, fmt.Errorf("load %s: %w", path, err)
 	}
 	return m, nil
 }
 
-// Devices lists the GPUs that CUDA_VISIBLE_DEVICES leaves.
-func (m *Module) Devices() []Device {
-	var out []Device
-	for i := range int(C.ggml_backend_reg_dev_count(m.reg)) {
-		dev := C.ggml_backend_reg_dev_get(m.reg, C.size_t(i))
-		var free, total C.size_t
-		C.ggml_backend_dev_memory(dev, &free, &total)
-		out = append(out, Device{Index: i, Description: C.GoString(C.ggml_backend_dev_description(dev)), Free: uint64(free), Total: uint64(total)})
+// loaderError tells a missing driver, which the module is linked to, from everything else that keeps it from loading.
+func loaderError(text string) error {
+	why := (*C.char)(C.calloc(1, C.QLORA_WHY))
+	defer C.free(unsafe.Pointer(why))
+	if !C.qlora_driver_loads(why) {
+		return fmt.Errorf("%w: %s", ErrNoDriver, C.GoString(why))
 	}
-	return out
+	return errors.New(text)
+}
+
+// bind checks the stamp before it asks for anything that an older module may lack.
+func (m *Module) bind(name, why *C.char) error {
+	if got := C.GoString(C.qlora_module_stamp(m.ptr)); got != Stamp() {
+		return fmt.Errorf("%w (stamp %.12s, this binary %.12s)", ErrOtherStamp, got, Stamp())
+	}
+	if !C.qlora_bind_module(m.ptr, why) {
+		return errors.New(C.GoString(why))
+	}
+	if m.reg = C.ggml_backend_load(name); m.reg == nil {
+		return errors.New("ggml does not accept it as a backend")
+	}
+	return nil
+}
+
+// Path is the file that the module was loaded from.
+func (m *Module) Path() string { return m.path }
+
+// Architectures is what the module holds code for, as CMake names it: "75-real 80-real 90".
+func (m *Module) Architectures() string { return C.GoString(C.qlora_module_architectures(m.ptr)) }
+
+// Versions are the CUDA runtime inside the module and the newest that the driver supports; the latter is 0 without one.
+func (m *Module) Versions() (runtime, driver CUDAVersion) {
+	var r, d C.int
+	C.qlora_module_versions(m.ptr, &r, &d)
+	return CUDAVersion(r), CUDAVersion(d)
 }
 
 // Open starts a backend on device index.
@@ -85,7 +111,7 @@ func (m *Module) Open(index int) (*Backend, error) {
 	if b.ptr == nil {
 		return nil, fmt.Errorf("open cuda device %d: ggml could not start it", index)
 	}
-	if C.qlora_module_attach(m.ptr, b.ptr) != 0 {
+	if b.session = C.qlora_module_open(m.ptr, b.ptr); b.session == nil {
 		err := fmt.Errorf("open cuda device %d: %s", index, C.GoString(C.qlora_module_error(m.ptr)))
 		C.ggml_backend_free(b.ptr)
 		return nil, err

@@ -12,7 +12,7 @@ struct attention {
     const int32_t * segments;
     int64_t         n, dh, heads, kv_heads, window;
     float           scale;
-    int64_t         q_rs, kv_rs;
+    int64_t         q_rs, k_rs, v_rs; // elements from one row to the next
     float *         gemm; // scratch of the products
     float *         s;    // scratch of scores, TILE x ld
     float *         ds;
@@ -24,11 +24,15 @@ size_t qlora_scratch_per_thread(int64_t length) {
     return qlora_gemm_scratch() + 2 * TILE * ld * sizeof(float) + 1024;
 }
 
+static int64_t row_step(const struct ggml_tensor * t) {
+    return (int64_t) (t->nb[1] / sizeof(float));
+}
+
 static struct attention attention_of(const struct ggml_tensor * dst, const struct qlora_op * op, const struct ggml_tensor * segments,
                                      const struct ggml_tensor * scratch, int ith, int nth) {
     struct attention a = {.q = dst->src[0]->data, .k = dst->src[1]->data, .v = dst->src[2]->data, .segments = segments->data};
     a.n = segments->ne[0], a.dh = op->iparam[0], a.heads = op->iparam[1], a.kv_heads = op->iparam[2], a.window = op->iparam[3];
-    a.scale = op->fparam[0], a.q_rs = a.dh * a.heads, a.kv_rs = a.dh * a.kv_heads;
+    a.scale = op->fparam[0], a.q_rs = row_step(dst->src[0]), a.k_rs = row_step(dst->src[1]), a.v_rs = row_step(dst->src[2]);
     const size_t each = (size_t) scratch->ne[0] / (size_t) nth / QLORA_LANES * QLORA_LANES;
     a.gemm            = thread_scratch(scratch, ith, nth);
     a.s               = a.gemm + qlora_gemm_scratch() / sizeof(float);
@@ -78,19 +82,18 @@ static void softmax_tile(const struct attention * a, int64_t q0, int64_t q1, int
     }
 }
 
-static void forward_tile(const struct attention * a, int64_t head, int64_t kv, int64_t q0, int64_t q1, float * o, float * lse) {
+static void forward_tile(const struct attention * a, int64_t head, int64_t kv, int64_t q0, int64_t q1, float * o, int64_t o_rs, float * lse) {
     const int64_t k0 = first_key(a, q0), keys = q1 - k0, rows = q1 - q0;
-    product(a, rows, keys, a->dh, a->q + q0 * a->q_rs + head * a->dh, a->q_rs, 1, a->k + k0 * a->kv_rs + kv * a->dh, a->kv_rs, true,
+    product(a, rows, keys, a->dh, a->q + q0 * a->q_rs + head * a->dh, a->q_rs, 1, a->k + k0 * a->k_rs + kv * a->dh, a->k_rs, true,
             a->s, a->ld, a->scale, false);
     softmax_tile(a, q0, q1, k0, head, lse);
-    product(a, rows, a->dh, keys, a->s, a->ld, 1, a->v + k0 * a->kv_rs + kv * a->dh, a->kv_rs, false,
-            o + q0 * a->q_rs + head * a->dh, a->q_rs, 1.0f, false);
+    product(a, rows, a->dh, keys, a->s, a->ld, 1, a->v + k0 * a->v_rs + kv * a->dh, a->v_rs, false,
+            o + q0 * o_rs + head * a->dh, o_rs, 1.0f, false);
 }
 
 void qlora_attn(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
     const struct attention a = attention_of(dst, op, dst->src[3], dst->src[4], ith, nth);
-    float *       o    = dst->data;
-    float *       lse  = o + a.n * a.q_rs;
+    float * lse = dst->src[5]->data;
     const int64_t group = a.heads / a.kv_heads;
     int64_t       unit  = 0;
     for (int64_t s0 = 0, s1; s0 < a.n; s0 = s1) {
@@ -100,7 +103,7 @@ void qlora_attn(struct ggml_tensor * dst, const struct qlora_op * op, int ith, i
                 continue;
             }
             for (int64_t q0 = s0; q0 < s1; q0 += TILE) {
-                forward_tile(&a, head, head / group, q0, q0 + TILE < s1 ? q0 + TILE : s1, o, lse);
+                forward_tile(&a, head, head / group, q0, q0 + TILE < s1 ? q0 + TILE : s1, dst->data, row_step(dst), lse);
             }
         }
     }
@@ -109,6 +112,7 @@ void qlora_attn(struct ggml_tensor * dst, const struct qlora_op * op, int ith, i
 struct gradients {
     const float * o, *lse, *d_o;
     float *       dq, *dk, *dv;
+    int64_t       o_rs, do_rs, d_rs; // dQ, dK and dV are columns of one matrix
 };
 
 // s: scores -> probabilities; ds: d(probabilities) -> scale * d(scores).
@@ -117,8 +121,7 @@ static void softmax_back_tile(const struct attention * a, const struct gradients
     for (int64_t t = q0; t < q1; t++) {
         float *       p = a->s + (t - q0) * a->ld;
         float *       d = a->ds + (t - q0) * a->ld;
-        const int64_t at = t * a->q_rs + head * a->dh;
-        const float   delta = dot(g->o + at, g->d_o + at, a->dh), lse = g->lse[t * a->heads + head];
+        const float   delta = dot(g->o + t * g->o_rs + head * a->dh, g->d_o + t * g->do_rs + head * a->dh, a->dh), lse = g->lse[t * a->heads + head];
         const int64_t lo = first_key(a, t) - k0, hi = t + 1 - k0, end = q1 - k0;
         for (int64_t j = lo; j < hi; j++) {
             p[j] = exp_f32(p[j] - lse);
@@ -133,26 +136,29 @@ static void softmax_back_tile(const struct attention * a, const struct gradients
 
 static void backward_tile(const struct attention * a, const struct gradients * g, int64_t head, int64_t kv, int64_t q0, int64_t q1) {
     const int64_t k0 = first_key(a, q0), keys = q1 - k0, rows = q1 - q0;
-    const int64_t q_at = q0 * a->q_rs + head * a->dh, kv_at = k0 * a->kv_rs + kv * a->dh;
-    product(a, rows, keys, a->dh, a->q + q_at, a->q_rs, 1, a->k + kv_at, a->kv_rs, true, a->s, a->ld, a->scale, false);
-    product(a, rows, keys, a->dh, g->d_o + q_at, a->q_rs, 1, a->v + kv_at, a->kv_rs, true, a->ds, a->ld, 1.0f, false);
+    const int64_t h = head * a->dh, d_at = k0 * g->d_rs + kv * a->dh;
+    const float * q = a->q + q0 * a->q_rs + h, *k = a->k + k0 * a->k_rs + kv * a->dh, *v = a->v + k0 * a->v_rs + kv * a->dh;
+    const float * d_o = g->d_o + q0 * g->do_rs + h;
+    product(a, rows, keys, a->dh, q, a->q_rs, 1, k, a->k_rs, true, a->s, a->ld, a->scale, false);
+    product(a, rows, keys, a->dh, d_o, g->do_rs, 1, v, a->v_rs, true, a->ds, a->ld, 1.0f, false);
     softmax_back_tile(a, g, q0, q1, k0, head);
-    product(a, rows, a->dh, keys, a->ds, a->ld, 1, a->k + kv_at, a->kv_rs, false, g->dq + q_at, a->q_rs, 1.0f, false);
-    product(a, keys, a->dh, rows, a->ds, 1, a->ld, a->q + q_at, a->q_rs, false, g->dk + kv_at, a->kv_rs, 1.0f, true);
-    product(a, keys, a->dh, rows, a->s, 1, a->ld, g->d_o + q_at, a->q_rs, false, g->dv + kv_at, a->kv_rs, 1.0f, true);
+    product(a, rows, a->dh, keys, a->ds, a->ld, 1, k, a->k_rs, false, g->dq + q0 * g->d_rs + h, g->d_rs, 1.0f, false);
+    product(a, keys, a->dh, rows, a->ds, 1, a->ld, q, a->q_rs, false, g->dk + d_at, g->d_rs, 1.0f, true);
+    product(a, keys, a->dh, rows, a->s, 1, a->ld, d_o, g->do_rs, false, g->dv + d_at, g->d_rs, 1.0f, true);
 }
 
 static void clear_head(const struct attention * a, const struct gradients * g, int64_t s0, int64_t s1, int64_t kv) {
     for (int64_t t = s0; t < s1; t++) {
-        memset(g->dk + t * a->kv_rs + kv * a->dh, 0, (size_t) a->dh * sizeof(float));
-        memset(g->dv + t * a->kv_rs + kv * a->dh, 0, (size_t) a->dh * sizeof(float));
+        memset(g->dk + t * g->d_rs + kv * a->dh, 0, (size_t) a->dh * sizeof(float));
+        memset(g->dv + t * g->d_rs + kv * a->dh, 0, (size_t) a->dh * sizeof(float));
     }
 }
 
 void qlora_attn_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
     const struct attention a = attention_of(dst, op, dst->src[5], dst->src[6], ith, nth);
     struct gradients g = {.o = dst->src[3]->data, .d_o = dst->src[4]->data, .dq = dst->data};
-    g.lse = g.o + a.n * a.q_rs, g.dk = g.dq + a.n * a.q_rs, g.dv = g.dk + a.n * a.kv_rs;
+    g.lse = dst->src[7]->data, g.dk = g.dq + a.dh * a.heads, g.dv = g.dk + a.dh * a.kv_heads;
+    g.o_rs = row_step(dst->src[3]), g.do_rs = row_step(dst->src[4]), g.d_rs = row_step(dst);
     const int64_t group = a.heads / a.kv_heads;
     int64_t       unit  = 0;
     for (int64_t s0 = 0, s1; s0 < a.n; s0 = s1) {

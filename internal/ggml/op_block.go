@@ -3,10 +3,10 @@ package ggml
 // #include "ops.h"
 import "C"
 
-// Norm: y = x * w / sqrt(mean(x^2) + eps) for each row of x [d, n].
+// Norm: y = x * w / sqrt(mean(x^2) + eps) for each row of x [d, n], or of each head of [d, heads, n].
 func (g *Graph) Norm(y, x, w *Tensor, eps float32) {
 	const op = "norm"
-	if g.f32(op, w, x.Ne(0), 1) && g.matrix(op, y, x.Ne(0), x.Ne(1)) {
+	if g.f32(op, w, x.Ne(0), 1) && g.alike(op, x, y) {
 		g.add(C.QLORA_OP_NORM, y, opParams{f: [2]float32{eps}}, x, w)
 	}
 }
@@ -14,7 +14,7 @@ func (g *Graph) Norm(y, x, w *Tensor, eps float32) {
 // NormBack: the VJP of Norm in x, added to dx when accumulate is set.
 func (g *Graph) NormBack(dx, dy, x, w *Tensor, accumulate bool, eps float32) {
 	const op = "norm back"
-	if g.f32(op, w, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) && g.matrix(op, dx, x.Ne(0), x.Ne(1)) {
+	if g.f32(op, w, x.Ne(0), 1) && g.alike(op, x, dy, dx) {
 		g.add(C.QLORA_OP_NORM_BACK, dx, opParams{i: [6]int32{flag(accumulate)}, f: [2]float32{eps}}, dy, x, w)
 	}
 }
@@ -22,7 +22,7 @@ func (g *Graph) NormBack(dx, dy, x, w *Tensor, accumulate bool, eps float32) {
 // NormBackWeight: dw[d] += the VJP of Norm in w.
 func (g *Graph) NormBackWeight(dw, dy, x *Tensor, eps float32, scratch *Tensor) {
 	const op = "norm back weight"
-	if g.f32(op, dw, x.Ne(0), 1) && g.matrix(op, dy, x.Ne(0), x.Ne(1)) {
+	if g.f32(op, dw, x.Ne(0), 1) && g.alike(op, x, dy) {
 		g.add(C.QLORA_OP_NORM_BACK_W, dw, opParams{f: [2]float32{eps}}, dy, x, scratch)
 	}
 }
@@ -68,26 +68,22 @@ func (g *Graph) attention(op string, s AttentionShape, q, k, v, segments *Tensor
 		g.matrix(op, v, s.HeadDim*s.KVHeads, n) && g.same(op, q, k, v) && g.indices(op, segments, n)
 }
 
-// ForwardElements is the size of what Attention writes for n tokens, in elements of typ: the log-sum-exp is F32 always.
-func (s AttentionShape) ForwardElements(typ Type, n int64) int64 {
-	return s.HeadDim*s.Heads*n + s.Heads*n*F32.RowBytes(1)/typ.RowBytes(1)
-}
-
-// Attention writes O [head dim * heads, n] and then the log-sum-exp [heads, n] to the flat tensor out.
-func (g *Graph) Attention(out, q, k, v, segments *Tensor, s AttentionShape, scratch *Tensor) {
+// Attention writes O [head dim * heads, n] to out and the log-sum-exp [heads, n] to lse.
+func (g *Graph) Attention(out, lse, q, k, v, segments *Tensor, s AttentionShape, scratch *Tensor) {
 	const op = "attention"
-	if g.attention(op, s, q, k, v, segments) && g.flat(op, out, q.Type(), s.ForwardElements(q.Type(), q.Ne(1))) {
-		g.add(C.QLORA_OP_ATTN, out, s.params(), q, k, v, segments, scratch)
+	n := q.Ne(1)
+	if g.attention(op, s, q, k, v, segments) && g.matrix(op, out, s.HeadDim*s.Heads, n) && g.same(op, q, out) && g.f32(op, lse, s.Heads, n) {
+		g.add(C.QLORA_OP_ATTN, out, s.params(), q, k, v, segments, scratch, lse)
 	}
 }
 
-// AttentionBack writes dQ, dK and dV one after the other to the flat tensor out; fwd is what Attention wrote.
-func (g *Graph) AttentionBack(out, q, k, v, fwd, do, segments *Tensor, s AttentionShape, scratch *Tensor) {
+// AttentionBack writes dQ, dK and dV side by side to the columns of out; o and lse are what Attention wrote.
+func (g *Graph) AttentionBack(out, q, k, v, o, lse, do, segments *Tensor, s AttentionShape, scratch *Tensor) {
 	const op = "attention back"
-	n := q.Ne(1)
-	if g.attention(op, s, q, k, v, segments) && g.flat(op, fwd, q.Type(), s.ForwardElements(q.Type(), n)) &&
-		g.matrix(op, do, s.HeadDim*s.Heads, n) && g.same(op, q, do) && g.flat(op, out, q.Type(), s.HeadDim*(s.Heads+2*s.KVHeads)*n) {
-		g.add(C.QLORA_OP_ATTN_BACK, out, s.params(), q, k, v, fwd, do, segments, scratch)
+	n, qd := q.Ne(1), s.HeadDim*s.Heads
+	if g.attention(op, s, q, k, v, segments) && g.matrix(op, o, qd, n) && g.matrix(op, do, qd, n) && g.f32(op, lse, s.Heads, n) &&
+		g.matrix(op, out, qd+2*s.HeadDim*s.KVHeads, n) && g.same(op, q, o, do, out) {
+		g.add(C.QLORA_OP_ATTN_BACK, out, s.params(), q, k, v, o, do, segments, scratch, lse)
 	}
 }
 
@@ -99,10 +95,10 @@ func (g *Graph) SwiGLU(y, gate, up *Tensor) {
 	}
 }
 
-// SwiGLUBack writes dgate and then dup to the flat tensor out.
+// SwiGLUBack writes dgate and dup side by side to the columns of out.
 func (g *Graph) SwiGLUBack(out, dy, gate, up *Tensor) {
 	const op = "swiglu back"
-	if g.matrix(op, gate, dy.Ne(0), dy.Ne(1)) && g.matrix(op, up, dy.Ne(0), dy.Ne(1)) && g.same(op, dy, gate, up) && g.flat(op, out, dy.Type(), 2*dy.Elements()) {
+	if g.matrix(op, gate, dy.Ne(0), dy.Ne(1)) && g.matrix(op, up, dy.Ne(0), dy.Ne(1)) && g.matrix(op, out, 2*dy.Ne(0), dy.Ne(1)) && g.same(op, dy, gate, up, out) {
 		g.add(C.QLORA_OP_SWIGLU_BACK, out, opParams{}, dy, gate, up)
 	}
 }
@@ -112,6 +108,20 @@ func (g *Graph) Add(y, a, b *Tensor) {
 	const op = "add"
 	if g.matrix(op, a, y.Ne(0), y.Ne(1)) && g.matrix(op, b, y.Ne(0), y.Ne(1)) {
 		g.add(C.QLORA_OP_ADD, y, opParams{}, a, b)
+	}
+}
+
+// Copy: y = x, in y's type.
+func (g *Graph) Copy(y, x *Tensor) {
+	if g.matrix("copy", y, x.Ne(0), x.Ne(1)) && g.matrix("copy", x, x.Ne(0), x.Ne(1)) {
+		g.add(C.QLORA_OP_COPY, y, opParams{}, x)
+	}
+}
+
+// Zero: y = 0.
+func (g *Graph) Zero(y *Tensor) {
+	if g.matrix("zero", y, y.Ne(0), y.Ne(1)) {
+		g.add(C.QLORA_OP_ZERO, y, opParams{})
 	}
 }
 

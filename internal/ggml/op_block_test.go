@@ -82,19 +82,24 @@ func TestAttentionVJP(t *testing.T) {
 			n := int64(len(segments))
 			qd, kd := c.shape.HeadDim*c.shape.Heads, c.shape.HeadDim*c.shape.KVHeads
 			q, k, v := f.store.New("q", F32, qd, n), f.store.New("k", F32, kd, n), f.store.New("v", F32, kd, n)
-			out, do := f.store.New("out", F32, (qd+c.shape.Heads)*n), f.store.New("do", F32, qd, n)
-			grads, seg := f.store.New("grads", F32, (qd+2*kd)*n), f.store.New("segments", I32, n)
-			dq, dk := f.store.View(grads, "dq", 0, qd, n), f.store.View(grads, "dk", qd*n, kd, n)
-			dv := f.store.View(grads, "dv", (qd+kd)*n, kd, n)
+			out, lse, do := f.store.New("out", F32, qd, n), f.store.New("lse", F32, c.shape.Heads, n), f.store.New("do", F32, qd, n)
+			grads, seg := f.store.New("grads", F32, qd+2*kd, n), f.store.New("segments", I32, n)
+			dq, dk, dv := f.store.New("dq", F32, qd, n), f.store.New("dk", F32, kd, n), f.store.New("dv", F32, kd, n)
+			columns := []*Tensor{f.store.Columns(grads, "dq", 0, qd), f.store.Columns(grads, "dk", qd, kd), f.store.Columns(grads, "dv", qd+kd, kd)}
 			f.alloc()
 			for _, x := range []*Tensor{q, k, v, do} {
 				f.normal(x, 1)
 			}
 			f.ints(seg, segments...)
-			forward := f.graph(func(g *Graph) { g.Attention(out, q, k, v, seg, c.shape, f.scratch) })
+			forward := f.graph(func(g *Graph) { g.Attention(out, lse, q, k, v, seg, c.shape, f.scratch) })
 			f.run(forward)
-			f.near("forward", f.get(out)[:qd*n], attentionReference(c.shape, segments, f.get(q), f.get(k), f.get(v)), 1e-5)
-			f.run(f.graph(func(g *Graph) { g.AttentionBack(grads, q, k, v, out, do, seg, c.shape, f.scratch) }))
+			f.near("forward", f.get(out), attentionReference(c.shape, segments, f.get(q), f.get(k), f.get(v)), 1e-5)
+			f.run(f.graph(func(g *Graph) {
+				g.AttentionBack(grads, q, k, v, out, lse, do, seg, c.shape, f.scratch)
+				for i, d := range []*Tensor{dq, dk, dv} {
+					g.Copy(d, columns[i])
+				}
+			}))
 			f.checkVJPOrZero("dq", forward, out, do, q, dq, n > 1)
 			f.checkVJPOrZero("dk", forward, out, do, k, dk, n > 1)
 			f.checkVJP("dv", forward, out, do, v, dv, 1e-3)
@@ -150,14 +155,15 @@ func TestSwiGLUVJP(t *testing.T) {
 	f := newFixture(t, 40, 2)
 	const d, n = 9, 4
 	gate, up, y := f.store.New("gate", F32, d, n), f.store.New("up", F32, d, n), f.store.New("y", F32, d, n)
-	dy, packed := f.store.New("dy", F32, d, n), f.store.New("packed", F32, 2*d*n)
-	dgate, dup := f.store.View(packed, "dgate", 0, d, n), f.store.View(packed, "dup", d*n, d, n)
+	dy, both := f.store.New("dy", F32, d, n), f.store.New("both", F32, 2*d, n)
+	dgate, dup := f.store.New("dgate", F32, d, n), f.store.New("dup", F32, d, n)
+	left, right := f.store.Columns(both, "left", 0, d), f.store.Columns(both, "right", d, d)
 	f.alloc()
 	for _, x := range []*Tensor{gate, up, dy} {
 		f.normal(x, 2)
 	}
 	forward := f.graph(func(g *Graph) { g.SwiGLU(y, gate, up) })
-	f.run(f.graph(func(g *Graph) { g.SwiGLUBack(packed, dy, gate, up) }))
+	f.run(f.graph(func(g *Graph) { g.SwiGLUBack(both, dy, gate, up); g.Copy(dgate, left); g.Copy(dup, right) }))
 	f.checkVJP("dgate", forward, y, dy, gate, dgate, 1e-3)
 	f.checkVJP("dup", forward, y, dy, up, dup, 1e-3)
 }

@@ -25,19 +25,19 @@ QLORA_CLONES
 void qlora_swiglu_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
     (void) op;
     const struct ggml_tensor * dy = dst->src[0];
-    const int64_t d = dy->ne[0], n = dy->ne[1];
-    float *       dgate = dst->data;
-    float *       dup   = dgate + d * n;
-    int64_t       lo, hi;
-    share(n, ith, nth, &lo, &hi);
+    const int64_t              d  = dy->ne[0];
+    int64_t                    lo, hi;
+    share(dy->ne[1], ith, nth, &lo, &hi);
     for (int64_t t = lo; t < hi; t++) {
         const float * g    = row_f32(dy, t);
         const float * gate = row_f32(dst->src[1], t);
         const float * up   = row_f32(dst->src[2], t);
+        float *       dgate = row_f32(dst, t);
+        float *       dup   = dgate + d;
         for (int64_t j = 0; j < d; j++) {
             const float s = sigmoid(gate[j]);
-            dgate[t * d + j] = g[j] * up[j] * s * (1.0f + gate[j] * (1.0f - s));
-            dup[t * d + j]   = g[j] * gate[j] * s;
+            dgate[j] = g[j] * up[j] * s * (1.0f + gate[j] * (1.0f - s));
+            dup[j]   = g[j] * gate[j] * s;
         }
     }
 }
@@ -54,6 +54,24 @@ void qlora_add(struct ggml_tensor * dst, const struct qlora_op * op, int ith, in
         for (int64_t j = 0; j < dst->ne[0]; j++) {
             y[j] = a[j] + b[j];
         }
+    }
+}
+
+void qlora_copy(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
+    (void) op;
+    int64_t lo, hi;
+    share(dst->ne[1], ith, nth, &lo, &hi);
+    for (int64_t t = lo; t < hi; t++) {
+        memcpy(row_f32(dst, t), row_f32(dst->src[0], t), (size_t) dst->ne[0] * sizeof(float));
+    }
+}
+
+void qlora_zero(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
+    (void) op;
+    int64_t lo, hi;
+    share(dst->ne[1], ith, nth, &lo, &hi);
+    for (int64_t t = lo; t < hi; t++) {
+        memset(row_f32(dst, t), 0, (size_t) dst->ne[0] * sizeof(float));
     }
 }
 

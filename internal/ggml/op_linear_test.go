@@ -124,8 +124,8 @@ func TestThreadsDoNotChangeBytes(t *testing.T) {
 		w, fill := f.randomWeight("w", Q4K, 256, 100)
 		x, y := f.store.New("x", F32, 256, 70), f.store.New("y", F32, 100, 70)
 		dx, dw := f.store.New("dx", F32, 256, 70), f.store.New("dw", F32, 256, 100)
-		seg, out := f.store.New("segments", I32, 70), f.store.New("out", F32, 65*4*70)
-		grads := f.store.New("grads", F32, 64*6*70)
+		seg, out := f.store.New("segments", I32, 70), f.store.New("out", F32, 64*4, 70)
+		grads, lse := f.store.New("grads", F32, 64*6, 70), f.store.New("lse", F32, 4, 70)
 		kv := f.store.New("kv", F32, 64, 70)
 		f.alloc()
 		fill()
@@ -138,11 +138,11 @@ func TestThreadsDoNotChangeBytes(t *testing.T) {
 			g.Linear(y, w, x, Zero(), 1, f.scratch)
 			g.LinearBack(dx, w, y, false, 1, f.scratch)
 			g.Outer(dw, y, x, 1, f.scratch)
-			g.Attention(out, x, kv, kv, seg, shape, f.scratch)
-			g.AttentionBack(grads, x, kv, kv, out, dx, seg, shape, f.scratch)
+			g.Attention(out, lse, x, kv, kv, seg, shape, f.scratch)
+			g.AttentionBack(grads, x, kv, kv, out, lse, dx, seg, shape, f.scratch)
 		}))
 		var all []float32
-		for _, r := range []*Tensor{y, dx, dw, out, grads} {
+		for _, r := range []*Tensor{y, dx, dw, out, lse, grads} {
 			all = append(all, f.get(r)...)
 		}
 		if first == nil {

@@ -1,5 +1,5 @@
 // Softmax cross-entropy over one chunk of positions, with integer labels. The logits are overwritten by their gradient,
-// scale * (softmax - one_hot), and the losses in nats follow them; a label below zero has loss and gradient zero.
+// scale * (softmax - one_hot), and the losses in nats are written beside them; a label below zero has loss and gradient zero.
 #include "ops.h"
 #include "vec.h"
 
@@ -25,14 +25,12 @@ QLORA_INLINE void loss_row(float * x, int64_t n, int32_t label, float scale, int
 
 QLORA_CLONES
 void qlora_loss(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
-    const struct ggml_tensor * logits = dst->src[0];
-    const int32_t *            labels = dst->src[1]->data;
-    const float *              scale  = dst->src[2]->data;
-    const int64_t              n      = logits->ne[0];
-    float *                    losses = (float *) dst->data + n * logits->ne[1];
-    int64_t                    lo, hi;
-    share(logits->ne[1], ith, nth, &lo, &hi);
+    const int32_t * labels = dst->src[0]->data;
+    const float *   scale  = dst->src[1]->data;
+    float *         losses = dst->src[2]->data;
+    int64_t         lo, hi;
+    share(dst->ne[1], ith, nth, &lo, &hi);
     for (int64_t c = lo; c < hi; c++) {
-        loss_row(row_f32(logits, c), n, labels[c], scale[0], op->iparam[0], losses + c);
+        loss_row(row_f32(dst, c), dst->ne[0], labels[c], scale[0], op->iparam[0], losses + c);
     }
 }

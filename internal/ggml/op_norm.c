@@ -6,16 +6,21 @@ QLORA_INLINE float inverse_rms(const float * x, int64_t n, float eps) {
     return 1.0f / sqrtf(dot(x, x, n) / (float) n + eps);
 }
 
+// Row i of [d, heads, n], or of a matrix.
+QLORA_INLINE float * head_row(const struct ggml_tensor * t, int64_t i) {
+    return (float *) ((char *) t->data + (size_t) (i / t->ne[1]) * t->nb[2] + (size_t) (i % t->ne[1]) * t->nb[1]);
+}
+
 QLORA_CLONES
 void qlora_norm(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth) {
     const struct ggml_tensor * x = dst->src[0];
     const float *              w = dst->src[1]->data;
     const int64_t              d = x->ne[0];
     int64_t                    lo, hi;
-    share(x->ne[1], ith, nth, &lo, &hi);
+    share(x->ne[1] * x->ne[2], ith, nth, &lo, &hi);
     for (int64_t t = lo; t < hi; t++) {
-        const float * in  = row_f32(x, t);
-        float *       out = row_f32(dst, t);
+        const float * in  = head_row(x, t);
+        float *       out = head_row(dst, t);
         const float   r   = inverse_rms(in, d, op->fparam[0]);
         for (int64_t j = 0; j < d; j++) {
             out[j] = in[j] * r * w[j];
@@ -31,11 +36,11 @@ void qlora_norm_back(struct ggml_tensor * dst, const struct qlora_op * op, int i
     const float *              w  = dst->src[2]->data;
     const int64_t              d  = x->ne[0];
     int64_t                    lo, hi;
-    share(x->ne[1], ith, nth, &lo, &hi);
+    share(x->ne[1] * x->ne[2], ith, nth, &lo, &hi);
     for (int64_t t = lo; t < hi; t++) {
-        const float * in = row_f32(x, t);
-        const float * g  = row_f32(dy, t);
-        float *       out = row_f32(dst, t);
+        const float * in = head_row(x, t);
+        const float * g  = head_row(dy, t);
+        float *       out = head_row(dst, t);
         const float   r   = inverse_rms(in, d, op->fparam[0]);
         float         acc[QLORA_LANES] = {0};
         for (int64_t j = 0; j < d; j++) {
@@ -58,9 +63,9 @@ void qlora_norm_back_w(struct ggml_tensor * dst, const struct qlora_op * op, int
     float *                    dw = dst->data;
     int64_t                    lo, hi;
     share(x->ne[0], ith, nth, &lo, &hi);
-    for (int64_t t = 0; t < x->ne[1]; t++) {
-        const float * in = row_f32(x, t);
-        const float * g  = row_f32(dy, t);
+    for (int64_t t = 0; t < x->ne[1] * x->ne[2]; t++) {
+        const float * in = head_row(x, t);
+        const float * g  = head_row(dy, t);
         const float   r  = inverse_rms(in, x->ne[0], op->fparam[0]);
         for (int64_t j = lo; j < hi; j++) {
             dw[j] += g[j] * in[j] * r;

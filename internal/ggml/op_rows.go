@@ -35,14 +35,17 @@ func (g *Graph) Scatter(y, x, idx *Tensor) {
 	}
 }
 
-// Loss turns logits [vocab, c], the first part of the flat tensor packed, into scale*(softmax - one-hot) and writes the c
-// losses behind them. Labels below zero have no loss and no gradient. The gradient is written over the logits as
-// gradientType, packed at the start of each row (Store.Narrow); without gradient the logits are left undefined.
-func (g *Graph) Loss(packed, logits, labels, scale *Tensor, gradient bool, gradientType Type) {
+// Loss turns logits [vocab, c] into scale*(softmax - one-hot) and writes the c losses to losses. Labels below zero have no
+// loss and no gradient. The gradient is written over the logits as gradientType, packed at the start of each row
+// (Store.Narrow); without gradient the logits are left undefined.
+func (g *Graph) Loss(logits, labels, scale, losses *Tensor, gradient bool, gradientType Type) {
 	const op = "loss"
-	if g.flat(op, packed, F32, logits.Elements()+logits.Ne(1)) && g.f32(op, logits, logits.Ne(0), logits.Ne(1)) &&
-		g.indices(op, labels, logits.Ne(1)) && g.f32(op, scale, 1, 1) {
-		g.add(C.QLORA_OP_LOSS, packed, opParams{i: [6]int32{flag(gradient), int32(gradientType)}}, logits, labels, scale)
+	if g.f32(op, logits, logits.Ne(0), logits.Ne(1)) && g.f32(op, losses, losses.Ne(0), 1) && g.indices(op, labels, logits.Ne(1)) && g.f32(op, scale, 1, 1) {
+		if losses.Elements() != logits.Ne(1) {
+			g.fail(op, "%s has no place for each row of %s", losses, logits)
+			return
+		}
+		g.add(C.QLORA_OP_LOSS, logits, opParams{i: [6]int32{flag(gradient), int32(gradientType)}}, labels, scale, losses)
 	}
 }
 

@@ -13,7 +13,13 @@
 
 enum { QLORA_OP_MAGIC = 0x716c6f72 };
 
-// Sources in order; iparam and fparam in order. A trailing scratch source is split evenly among threads.
+// Sources in order; iparam and fparam in order. A trailing scratch source is split evenly among threads. Matrices may be
+// column ranges of wider ones: their rows lie nb[1] bytes apart. Heads are seen as [head size, heads, n].
+//
+// A group is one to three linears that read the same input, with the adapters of some of them. Its adapters lie in one flat
+// F32 vector: every A [i, rank] in the order of the linears, then every B [rank, o]. R is the sum of the ranks, rounded up
+// to eight. A group's input has room for R columns behind it, for U = A x, and so does its result's gradient, for
+// V = f0 * B^T dy: then [W | f0 B] [x; U] and [W; A]^T [dy; V] are one product each. Groups are computed on devices only.
 enum qlora_op_kind {
     QLORA_OP_LINEAR,       // Y[o,n] = init + f0 * W[i,o] . X[i,n]     src W, X, init|null, scratch; i0 = enum qlora_init
     QLORA_OP_LINEAR_BACK,  // dX[i,n] (+)= f0 * W^T . dY                src W, dY, scratch; i0 = accumulate
@@ -24,19 +30,25 @@ enum qlora_op_kind {
     QLORA_OP_NORM_BACK_W,  // dw += sum_t dy * x / rms(x)               src dy, x, scratch; f0 = eps
     QLORA_OP_ROPE_TABLE,   // [2*half, n] cos then sin                  src positions, inverse frequencies; f0 = magnitude
     QLORA_OP_ROPE,         // y = rotation of x                         src x, table; i0 = head size, i1 = neox, i2 = inverse
-    QLORA_OP_ATTN,         // flat: O[dh*h, n] then LSE[h, n]           src q, k, v, segments, scratch; i0 = dh, i1 = heads, i2 = kv heads, i3 = window; f0 = scale
-    QLORA_OP_ATTN_BACK,    // flat: dQ, dK, dV                          src q, k, v, flat O+LSE, dO, segments, scratch; params as ATTN
+    QLORA_OP_ATTN,         // O[dh*h, n]                                src q, k, v, segments, scratch, LSE[h, n] (written); i0 = dh, i1 = heads, i2 = kv heads, i3 = window; f0 = scale
+    QLORA_OP_ATTN_BACK,    // columns dQ, dK, dV                        src q, k, v, O, dO, segments, scratch, LSE; params as ATTN
     QLORA_OP_SWIGLU,       // y = silu(gate) * up                       src gate, up
-    QLORA_OP_SWIGLU_BACK,  // flat: dgate, dup                          src dy, gate, up
+    QLORA_OP_SWIGLU_BACK,  // columns dgate, dup                        src dy, gate, up
     QLORA_OP_ADD,          // y = a + b                                 src a, b
+    QLORA_OP_COPY,         // y = x, in y's type                        src x
+    QLORA_OP_ZERO,         // y = 0
     QLORA_OP_DROPOUT,      // y (+)= x * keep / (1 - p)                 src x, seed[2]; i0 = stream, i1 = accumulate; f0 = p
     QLORA_OP_EMBED,        // y = rows of the embedding                 src E, tokens, scratch
     QLORA_OP_EMBED_BACK,   // dE[tokens] += dy                          src dy, tokens
     QLORA_OP_GATHER,       // y[:,c] = x[:,idx[c]], 0 where idx < 0     src x, idx
     QLORA_OP_SCATTER,      // y[:,idx[c]] += x[:,c], idx distinct       src x, idx
-    QLORA_OP_LOSS,         // flat over logits: dlogits then losses[c]  src logits, labels, scale[1]; i0 = gradient wanted, i1 = its type
+    QLORA_OP_LOSS,         // over logits: their gradient               src labels, scale[1], losses[c] (written); i0 = gradient wanted, i1 = its type
     QLORA_OP_ADAMW,        // w updated in place                        src grad, m, v, hyper[8]
     QLORA_OP_SUM_SQUARES,  // partial sums over chunks of 4096          src x
+    QLORA_OP_GROUP,        // Y = init + [W | f0 B] . [X; U]            src W1, W2|null, W3|null, X, init|null, adapters|null, scratch; i0 = init, i1 = rank, i2 = bit mask of adapted linears
+    QLORA_OP_GROUP_BACK,   // dX = [W; A]^T . [dY; V]                   src W1, W2|null, W3|null, dY, adapters|null, scratch; i0 = accumulate, i1, i2 as GROUP, i3 = the scratch still holds W from GROUP
+    QLORA_OP_GROUP_U,      // U[R,n] = A . X                            src X, adapters, scratch; i1 = rank, i2 = number of adapters
+    QLORA_OP_GROUP_V,      // V[R,n] = f0 * B^T . dY                    src dY, adapters, scratch; i1 = rank, i2 = bit mask, i3 to i5 = widths o
     QLORA_OP_COUNT,
 };
 
@@ -47,7 +59,7 @@ enum qlora_init {
     QLORA_INIT_RESIDUAL,   // Y starts as the residual [o,n]
 };
 
-enum { QLORA_CHUNK = 4096 };
+enum { QLORA_CHUNK = 4096, QLORA_GROUP = 3 };
 
 struct qlora_op {
     uint32_t magic;
@@ -76,6 +88,8 @@ void qlora_attn_back(struct ggml_tensor * dst, const struct qlora_op * op, int i
 void qlora_swiglu(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
 void qlora_swiglu_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
 void qlora_add(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_copy(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
+void qlora_zero(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
 void qlora_dropout(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
 void qlora_embed(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);
 void qlora_embed_back(struct ggml_tensor * dst, const struct qlora_op * op, int ith, int nth);

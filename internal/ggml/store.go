@@ -16,8 +16,19 @@ type Store struct {
 	buffers []C.ggml_backend_buffer_t
 	left    int
 	bytes   int64
+	wanted  int64    // bytes declared
+	backend *Backend // where Alloc put the tensors
 	err     error
 }
+
+// alignment of tensors in a CUDA buffer; on the CPU it is smaller, which does not matter.
+const alignment = 128
+
+// Declared is the memory that Alloc will take, in bytes.
+func (s *Store) Declared() int64 { return s.wanted }
+
+// Err is the first error of the declarations.
+func (s *Store) Err() error { return s.err }
 
 // NewStore makes room for at most n tensors, views included.
 func NewStore(n int) (*Store, error) {
@@ -46,6 +57,7 @@ func (s *Store) New(name string, t Type, ne ...int64) *Tensor {
 	}
 	s.left--
 	ptr := C.ggml_new_tensor(s.ctx, C.int32_t(t), C.int(len(ne)), (*C.int64_t)(&ne[0]))
+	s.wanted += (int64(C.ggml_nbytes(ptr)) + alignment - 1) / alignment * alignment
 	return s.named(ptr, name)
 }
 
@@ -53,7 +65,7 @@ func (s *Store) named(ptr *C.struct_ggml_tensor, name string) *Tensor {
 	c := C.CString(name)
 	C.ggml_set_name(ptr, c)
 	C.free(unsafe.Pointer(c))
-	return &Tensor{ptr: ptr}
+	return &Tensor{ptr: ptr, store: s}
 }
 
 // View declares a matrix [d, n] inside t, starting offset elements in. t must be of a type without blocks.
@@ -70,6 +82,38 @@ func (s *Store) View(t *Tensor, name string, offset, d, n int64) *Tensor {
 	row := C.size_t(size * d)
 	ptr := C.ggml_view_4d(s.ctx, t.ptr, C.int64_t(d), C.int64_t(n), 1, 1, row, row*C.size_t(n), row*C.size_t(n), C.size_t(size*offset))
 	if t.ptr.buffer != nil {
+		C.ggml_backend_view_init(ptr)
+	}
+	return s.named(ptr, name)
+}
+
+// Columns declares a view of columns [from, from+d) of the matrix t.
+func (s *Store) Columns(t *Tensor, name string, from, d int64) *Tensor {
+	return s.strided(t, name, from, [3]int64{d, t.Ne(1), 1}, [2]int64{int64(t.ptr.nb[1]), int64(t.ptr.nb[1]) * t.Ne(1)})
+}
+
+// Heads declares a view of columns [from, from+d*heads) of the matrix t as [d, heads, n].
+func (s *Store) Heads(t *Tensor, name string, from, d, heads int64) *Tensor {
+	return s.strided(t, name, from, [3]int64{d, heads, t.Ne(1)}, [2]int64{t.Type().RowBytes(d), int64(t.ptr.nb[1])})
+}
+
+// strided declares a view of dimensions ne whose rows and matrices lie nb bytes apart, inside the columns of t.
+func (s *Store) strided(t *Tensor, name string, from int64, ne [3]int64, nb [2]int64) *Tensor {
+	if s.err != nil {
+		return nil
+	}
+	width := ne[0]
+	if ne[2] > 1 {
+		width *= ne[1]
+	}
+	if s.left == 0 || t.Type().BlockSize() != 1 || from < 0 || from+width > t.Ne(0) {
+		s.err = fmt.Errorf("view %s: %d columns from %d do not lie inside %s, or no room", name, width, from, t)
+		return nil
+	}
+	s.left--
+	ptr := C.ggml_view_4d(s.ctx, t.ptr, C.int64_t(ne[0]), C.int64_t(ne[1]), C.int64_t(ne[2]), 1, C.size_t(nb[0]), C.size_t(nb[1]),
+		C.size_t(nb[1]*ne[2]), C.size_t(t.Type().RowBytes(from)))
+	if t.ptr.buffer != nil || t.ptr.view_src != nil && t.ptr.view_src.buffer != nil {
 		C.ggml_backend_view_init(ptr)
 	}
 	return s.named(ptr, name)
@@ -119,7 +163,7 @@ func (s *Store) Alloc(b *Backend) error {
 	if buffer == nil {
 		return errors.New("allocate tensors: out of memory")
 	}
-	s.buffers = append(s.buffers, buffer)
+	s.buffers, s.backend = append(s.buffers, buffer), b
 	s.bytes += int64(C.ggml_backend_buffer_get_size(buffer))
 	return nil
 }

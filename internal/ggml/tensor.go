@@ -9,7 +9,10 @@ import (
 )
 
 // Tensor is a tensor of a Store; it lives as long as the Store does.
-type Tensor struct{ ptr *C.struct_ggml_tensor }
+type Tensor struct {
+	ptr   *C.struct_ggml_tensor
+	store *Store
+}
 
 // Ne is the number of elements along dimension i.
 func (t *Tensor) Ne(i int) int64 { return int64(t.ptr.ne[i]) }
@@ -33,21 +36,22 @@ func (t *Tensor) String() string {
 	return fmt.Sprintf("%s %s [%d, %d]", t.Name(), t.Type(), t.Ne(0), t.Elements()/max(t.Ne(0), 1))
 }
 
-// SetF32 copies src to the tensor's first elements, from offset on.
+// SetF32 copies src to the tensor's first elements, from offset on. On a device the copy waits for its turn behind the graphs
+// that were started before; src may be changed at once.
 func (t *Tensor) SetF32(offset int64, src []float32) error {
 	if err := t.checkRange(F32, offset, len(src)); err != nil || len(src) == 0 {
 		return err
 	}
-	C.ggml_backend_tensor_set(t.ptr, unsafe.Pointer(&src[0]), C.size_t(4*offset), C.size_t(4*len(src)))
+	t.set(unsafe.Pointer(&src[0]), 4*offset, 4*int64(len(src)))
 	return nil
 }
 
-// SetI32 copies src to the tensor's elements from offset on.
+// SetI32 copies src to the tensor's elements from offset on, as SetF32 does.
 func (t *Tensor) SetI32(offset int64, src []int32) error {
 	if err := t.checkRange(I32, offset, len(src)); err != nil || len(src) == 0 {
 		return err
 	}
-	C.ggml_backend_tensor_set(t.ptr, unsafe.Pointer(&src[0]), C.size_t(4*offset), C.size_t(4*len(src)))
+	t.set(unsafe.Pointer(&src[0]), 4*offset, 4*int64(len(src)))
 	return nil
 }
 
@@ -56,22 +60,47 @@ func (t *Tensor) SetBytes(src []byte) error {
 	if int64(len(src)) != t.Bytes() {
 		return fmt.Errorf("write %s: %d bytes, want %d", t, len(src), t.Bytes())
 	}
-	C.ggml_backend_tensor_set(t.ptr, unsafe.Pointer(&src[0]), 0, C.size_t(len(src)))
+	t.set(unsafe.Pointer(&src[0]), 0, int64(len(src)))
 	return nil
 }
 
-// GetF32 copies len(dst) elements from offset on.
+func (t *Tensor) set(src unsafe.Pointer, offset, size int64) {
+	if b := t.device(); b != nil {
+		C.ggml_backend_tensor_set_async(b.ptr, t.ptr, src, C.size_t(offset), C.size_t(size))
+		return
+	}
+	C.ggml_backend_tensor_set(t.ptr, src, C.size_t(offset), C.size_t(size))
+}
+
+// GetF32 copies len(dst) elements from offset on, after all graphs that were started before.
 func (t *Tensor) GetF32(offset int64, dst []float32) error {
 	if err := t.checkRange(F32, offset, len(dst)); err != nil || len(dst) == 0 {
 		return err
 	}
-	C.ggml_backend_tensor_get(t.ptr, unsafe.Pointer(&dst[0]), C.size_t(4*offset), C.size_t(4*len(dst)))
+	size, at := C.size_t(4*len(dst)), C.size_t(4*offset)
+	if b := t.device(); b != nil {
+		C.ggml_backend_tensor_get_async(b.ptr, t.ptr, unsafe.Pointer(&dst[0]), at, size)
+		C.ggml_backend_synchronize(b.ptr)
+		return nil
+	}
+	C.ggml_backend_tensor_get(t.ptr, unsafe.Pointer(&dst[0]), at, size)
 	return nil
 }
 
-// Zero clears the tensor.
+// Zero clears the tensor at once. Between graphs on a device, use the operation of the same name.
 func (t *Tensor) Zero() {
+	if b := t.device(); b != nil {
+		C.ggml_backend_synchronize(b.ptr)
+	}
 	C.ggml_backend_tensor_memset(t.ptr, 0, 0, C.ggml_nbytes(t.ptr))
+}
+
+// device is the backend whose stream orders access to the tensor, nil where it lies in ordinary memory.
+func (t *Tensor) device() *Backend {
+	if b := t.store.backend; b != nil && !b.OnHost() {
+		return b
+	}
+	return nil
 }
 
 func (t *Tensor) checkRange(want Type, offset int64, n int) error {

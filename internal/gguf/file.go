@@ -41,6 +41,19 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
+// Describe is a model that is not written yet: metadata and tensors (Name, Dims,
+// Type) without paths or data, for code that decides by a model's header.
+func Describe(kvs []KV, tensors []TensorInfo) *File {
+	f := &File{version: 3, kvs: kvs, tensors: tensors, keyIndex: make(map[string]int), nameIndex: make(map[string]int)}
+	for i, kv := range kvs {
+		f.keyIndex[kv.Key] = i
+	}
+	for i, t := range tensors {
+		f.nameIndex[t.Name] = i
+	}
+	return f
+}
+
 // addShard maps one file and appends its tensors.
 func (f *File) addShard(path string) (*header, error) {
 	data, err := mapFile(path)

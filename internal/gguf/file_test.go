@@ -208,3 +208,17 @@ func TestCloseTwice(t *testing.T) {
 		t.Error("Data after Close is not nil")
 	}
 }
+
+func TestDescribe(t *testing.T) {
+	f := Describe([]KV{{"a", "x"}, {"b", uint32(7)}}, []TensorInfo{{Name: "t", Dims: []int64{4}, Type: F32}})
+	if v, ok := f.Uint("b"); !ok || v != 7 {
+		t.Errorf("b is %d, %v", v, ok)
+	}
+	info, ok := f.Tensor("t")
+	if !ok || info.RowLen() != 4 || len(f.Tensors()) != 1 {
+		t.Errorf("tensor %+v, %v", info, ok)
+	}
+	if f.Data(info) != nil || f.Close() != nil {
+		t.Error("a description has data")
+	}
+}

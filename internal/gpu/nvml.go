@@ -13,26 +13,29 @@ import (
 // ErrNoDriver says that this machine has no usable NVIDIA driver.
 var ErrNoDriver = errors.New("no NVIDIA driver")
 
-// library is the part of NVML that NVML uses.
-type library interface {
+// Library is the part of NVML's library that this package calls. Tests stand
+// in for it; see gputest.
+type Library interface {
 	Init() nvml.Return
 	Shutdown() nvml.Return
 	SystemGetDriverVersion() (string, nvml.Return)
 	DeviceGetCount() (int, nvml.Return)
 	DeviceGetHandleByIndex(index int) (nvml.Device, nvml.Return)
+	DeviceGetHandleByUUID(uuid string) (nvml.Device, nvml.Return)
 }
 
 // NVML is an open connection to the driver. Close it.
 type NVML struct {
-	lib    library
+	lib    Library
 	closed bool
 }
 
 // Open connects to the driver. The error is ErrNoDriver, with the reason, when
 // the library is missing or finds no driver behind it.
-func Open() (*NVML, error) { return open(nvml.New()) }
+func Open() (*NVML, error) { return OpenLibrary(nvml.New()) }
 
-func open(lib library) (*NVML, error) {
+// OpenLibrary is Open with another library behind it.
+func OpenLibrary(lib Library) (*NVML, error) {
 	switch ret := lib.Init(); ret {
 	case nvml.SUCCESS:
 		return &NVML{lib: lib}, nil

@@ -48,7 +48,7 @@ func pinnedConstant(ours string) string {
 var (
 	constantLine = regexp.MustCompile(`(?m)^\s+(QL_\w+)\s*=`)
 	comment      = regexp.MustCompile(`(?m)//.*$`)
-	prototype    = regexp.MustCompile(`(?s)([a-z][\w ]*[\w*] *\*? *)\b(llama_\w+)\(([^;{}]*)\);`)
+	prototype    = regexp.MustCompile(`(?s)([a-z][\w ]*[\w*] *\*? *)\b((?:llama|ggml)_\w+)\(([^;{}]*)\);`)
 )
 
 // looseTypes are functions whose declared types differ from the pinned ones in

@@ -14,6 +14,8 @@ var (
 	ErrSameFile = errors.New("the output is the input")
 	// ErrNoMemory marks a context or cache that could not be allocated.
 	ErrNoMemory = errors.New("out of memory")
+	// ErrNoDevice marks a device that no loaded backend has.
+	ErrNoDevice = errors.New("no such device")
 	// ErrContextFull is returned by Decode when the cache has no room left.
 	ErrContextFull = errors.New("context is full")
 	// ErrClosed is returned by a call on a closed handle.
@@ -67,6 +69,16 @@ func trimFunction(line string) string {
 func contains(kept []string, line string) bool {
 	for _, k := range kept {
 		if strings.Contains(k, line) {
+			return true
+		}
+	}
+	return false
+}
+
+// outOfMemory tells from libllama's log that a device had no room.
+func outOfMemory(lines []string) bool {
+	for _, line := range lines {
+		if strings.Contains(line, "out of memory") || strings.Contains(line, "unable to allocate") || strings.Contains(line, "failed to allocate") {
 			return true
 		}
 	}

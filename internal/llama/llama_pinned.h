@@ -64,6 +64,7 @@ struct llama_context;
 struct llama_sampler;
 struct llama_adapter_lora;
 struct llama_memory_i;
+struct ggml_backend_device;
 
 struct llama_batch {
     int32_t    n_tokens;
@@ -76,7 +77,7 @@ struct llama_batch {
 };
 
 struct llama_model_params {
-    void  * devices;
+    struct ggml_backend_device ** devices; // ends in NULL
     void  * tensor_buft_overrides;
     int32_t n_gpu_layers;
     int32_t split_mode;
@@ -162,7 +163,7 @@ struct llama_context * llama_init_from_model(struct llama_model * model, struct 
 void                   llama_free(struct llama_context * ctx);
 uint32_t               llama_model_quantize(const char * in, const char * out, const struct llama_model_quantize_params * params);
 
-bool   llama_supports_gpu_offload(void);
+struct ggml_backend_device * ggml_backend_dev_by_name(const char * name);
 size_t llama_max_parallel_sequences(void);
 
 const struct llama_vocab * llama_model_get_vocab(const struct llama_model * model);

@@ -13,9 +13,13 @@ import (
 // LoadOptions says how a model file is loaded.
 type LoadOptions struct {
 	VocabOnly bool // vocabulary and metadata only; no contexts or adapters
-	GPULayers int  // layers to place on the GPU; -1 for all
 	MMap      bool // map the weights instead of reading them
 	NoRepack  bool // keep the weights as stored: no copy in the processor's preferred order
+
+	// Device is the GPU to compute on, by its name in ggml's registry (ggml.Device.Name, whose module must be loaded);
+	// empty: the CPU alone.
+	Device    string
+	GPULayers int // layers to place on Device; -1 for all
 }
 
 // Model is a loaded GGUF model.
@@ -36,7 +40,13 @@ func Load(path string, o LoadOptions) (*Model, error) {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
 	initialise()
+	devices, err := deviceList(o.Device)
+	if err != nil {
+		return nil, fmt.Errorf("load model %s: %w", path, err)
+	}
+	defer C.free(unsafe.Pointer(devices))
 	params := C.llama_model_default_params()
+	params.devices = devices
 	params.vocab_only = C.bool(o.VocabOnly)
 	params.n_gpu_layers = C.int32_t(gpuLayers(o.GPULayers))
 	params.use_mmap = C.bool(o.MMap)
@@ -45,12 +55,34 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	defer C.free(unsafe.Pointer(cpath))
 	var handle *C.struct_llama_model
 	lines := capturing(func() { handle = C.ql_load(cpath, params) })
+	if handle == nil && o.Device != "" && outOfMemory(lines) {
+		return nil, fmt.Errorf("load model %s on %s: %w", path, o.Device, ErrNoMemory)
+	}
 	if handle == nil {
 		return nil, fmt.Errorf("load model: %w", &FileError{Path: path, Reason: reason(lines, "libllama refused it")})
 	}
 	m := &Model{path: path, vocabOnly: o.VocabOnly, handle: handle}
 	m.vocab = newVocab(m)
 	return m, nil
+}
+
+// deviceList is the C array of the devices that a model may use, which ends in NULL; without a name it is empty, so that
+// libllama does not choose among those that are loaded. The caller frees it.
+func deviceList(name string) (**C.struct_ggml_backend_device, error) {
+	list := (**C.struct_ggml_backend_device)(C.calloc(2, C.size_t(unsafe.Sizeof(uintptr(0)))))
+	switch {
+	case list == nil:
+		return nil, ErrNoMemory
+	case name == "":
+		return list, nil
+	}
+	cname := C.CString(name)
+	defer C.free(unsafe.Pointer(cname))
+	if *list = C.ggml_backend_dev_by_name(cname); *list == nil {
+		C.free(unsafe.Pointer(list))
+		return nil, fmt.Errorf("%w: %s", ErrNoDevice, name)
+	}
+	return list, nil
 }
 
 // gpuLayers maps "all" to a count above any model's.
@@ -192,10 +224,4 @@ func (m *Model) Size() (n uint64) {
 func (m *Model) ChatTemplate() (text string) {
 	m.with(func(h *C.struct_llama_model) { text = C.GoString(C.llama_model_chat_template(h, nil)) })
 	return text
-}
-
-// SupportsGPU tells whether a GPU backend is loaded in this process.
-func SupportsGPU() bool {
-	initialise()
-	return bool(C.llama_supports_gpu_offload())
 }

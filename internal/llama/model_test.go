@@ -174,3 +174,13 @@ func TestVocabularyOnly(t *testing.T) {
 		t.Errorf("adapter: %v", err)
 	}
 }
+
+// A device that no backend has is an error, not the CPU.
+func TestLoadOnMissingDevice(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	llamatest.Model(t, path, llamatest.Options{})
+	m, err := llama.Load(path, llama.LoadOptions{Device: "CUDA99", GPULayers: -1})
+	if m != nil || !errors.Is(err, llama.ErrNoDevice) || !strings.Contains(err.Error(), "CUDA99") {
+		t.Errorf("%v", err)
+	}
+}

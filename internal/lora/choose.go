@@ -35,6 +35,24 @@ func (m Mixture) Choose(f *gguf.File) (map[string]Choice, error) {
 	return choices, nil
 }
 
+// Uniform gives every matrix of f the type t, or its fallback where the rows are
+// no whole blocks of t. Norms, biases and what llama.cpp never converts keep their
+// type.
+func Uniform(t gguf.Type, f *gguf.File) (map[string]Choice, error) {
+	choices := make(map[string]Choice, len(f.Tensors()))
+	for _, info := range f.Tensors() {
+		choice := Choice{info.Type, info.Type}
+		if convertible(info) {
+			var err error
+			if choice, err = fit(info, t); err != nil {
+				return nil, err
+			}
+		}
+		choices[info.Name] = choice
+	}
+	return choices, nil
+}
+
 // blockOf is N of blk.N.name, and -1 for tensors outside the blocks.
 func blockOf(name string) int {
 	rest, ok := strings.CutPrefix(name, "blk.")
@@ -127,7 +145,11 @@ func (c *chooser) choose(t gguf.TensorInfo) (Choice, error) {
 	if !c.Base.Quantized() {
 		return Choice{c.Base, c.Base}, nil
 	}
-	wanted := c.wanted(t)
+	return fit(t, c.wanted(t))
+}
+
+// fit replaces the wanted type where the rows of t are no whole blocks of it.
+func fit(t gguf.TensorInfo, wanted gguf.Type) (Choice, error) {
 	if t.RowLen()%wanted.BlockSize() == 0 {
 		return Choice{wanted, wanted}, nil
 	}

@@ -9,11 +9,12 @@ import (
 	"github.com/qlora/qlora/internal/gguf"
 )
 
-// weight is a tensor to write and the standard deviation of its first values;
-// zero stands for a norm, whose values are all one.
+// weight is a tensor to write and how its values begin: normal with standard
+// deviation std or, where that is zero, all equal to constant.
 type weight struct {
-	info gguf.TensorInfo
-	std  float64
+	info     gguf.TensorInfo
+	std      float64
+	constant float32
 }
 
 // Init is how weights begin. Each matrix is normal with standard deviation Std;
@@ -69,11 +70,15 @@ func weights(s Shape, vocab int, init Init) []weight {
 }
 
 func matrix(name string, in, out int64, std float64) weight {
-	return weight{gguf.TensorInfo{Name: name, Dims: []int64{in, out}, Type: gguf.F32}, std}
+	return weight{gguf.TensorInfo{Name: name, Dims: []int64{in, out}, Type: gguf.F32}, std, 0}
 }
 
 func norm(name string, width int64) weight {
-	return weight{gguf.TensorInfo{Name: name, Dims: []int64{width}, Type: gguf.F32}, 0}
+	return weight{gguf.TensorInfo{Name: name, Dims: []int64{width}, Type: gguf.F32}, 0, 1}
+}
+
+func bias(name string, width int64) weight {
+	return weight{gguf.TensorInfo{Name: name, Dims: []int64{width}, Type: gguf.F32}, 0, 0}
 }
 
 // values draws a tensor as little-endian F32. The stream is keyed by seed and
@@ -84,7 +89,7 @@ func (w weight) values(seed uint64) []byte {
 	rng := rand.New(rand.NewPCG(seed, h.Sum64()))
 	out := make([]byte, 0, 4*w.info.Elements())
 	for range w.info.Elements() {
-		v := float32(1)
+		v := w.constant
 		if w.std > 0 {
 			v = float32(rng.NormFloat64() * w.std)
 		}

@@ -26,16 +26,14 @@ func Write(path string, c Config) (parameters int64, err error) {
 		return 0, err
 	}
 	list := weights(c.Shape, c.Vocab.Size(), c.Init)
-	infos := make([]gguf.TensorInfo, len(list))
-	for i, w := range list {
-		infos[i] = w.info
+	for _, w := range list {
 		parameters += w.info.Elements()
 	}
 	kvs, err := c.metadata()
 	if err != nil {
 		return 0, err
 	}
-	w, err := gguf.Create(path, kvs, infos)
+	w, err := gguf.Create(path, kvs, infos(list))
 	if err != nil {
 		return 0, err
 	}
@@ -70,16 +68,9 @@ func (c Config) metadata() ([]gguf.KV, error) {
 		{Key: "general.name", Value: c.Name},
 		{Key: "general.license", Value: c.License},
 		{Key: "general.file_type", Value: uint32(fileTypeF32)},
-		{Key: "llama.vocab_size", Value: uint32(c.Vocab.Size())},
-		{Key: "llama.context_length", Value: uint32(s.Context)},
-		{Key: "llama.embedding_length", Value: uint32(s.Embd)},
-		{Key: "llama.block_count", Value: uint32(s.Layers)},
-		{Key: "llama.feed_forward_length", Value: uint32(s.FFN)},
-		{Key: "llama.rope.dimension_count", Value: uint32(s.HeadDim())},
-		{Key: "llama.rope.freq_base", Value: float32(s.Rope)},
-		{Key: "llama.attention.head_count", Value: uint32(s.Heads)},
-		{Key: "llama.attention.head_count_kv", Value: uint32(s.KVHeads)},
-		{Key: "llama.attention.layer_norm_rms_epsilon", Value: float32(s.Eps)},
+	}
+	kvs = append(kvs, s.metadata("llama", c.Vocab.Size())...)
+	kvs = append(kvs, []gguf.KV{
 		{Key: "tokenizer.ggml.model", Value: "gpt2"},
 		{Key: "tokenizer.ggml.pre", Value: bpe.PreTokenizer},
 		{Key: "tokenizer.ggml.tokens", Value: c.Vocab.Tokens},
@@ -88,7 +79,7 @@ func (c Config) metadata() ([]gguf.KV, error) {
 		{Key: "tokenizer.ggml.add_bos_token", Value: false},
 		{Key: "tokenizer.ggml.add_eos_token", Value: false},
 		{Key: "tokenizer.chat_template", Value: ChatTemplate},
-	}
+	}...)
 	for _, k := range idKeys {
 		id, ok := c.Vocab.Special(k.piece)
 		if !ok {
@@ -97,4 +88,20 @@ func (c Config) metadata() ([]gguf.KV, error) {
 		kvs = append(kvs, gguf.KV{Key: k.key, Value: uint32(id)})
 	}
 	return kvs, nil
+}
+
+// metadata is the hyper-parameters below the name of an architecture.
+func (s Shape) metadata(arch string, vocab int) []gguf.KV {
+	return []gguf.KV{
+		{Key: arch + ".vocab_size", Value: uint32(vocab)},
+		{Key: arch + ".context_length", Value: uint32(s.Context)},
+		{Key: arch + ".embedding_length", Value: uint32(s.Embd)},
+		{Key: arch + ".block_count", Value: uint32(s.Layers)},
+		{Key: arch + ".feed_forward_length", Value: uint32(s.FFN)},
+		{Key: arch + ".rope.dimension_count", Value: uint32(s.HeadDim())},
+		{Key: arch + ".rope.freq_base", Value: float32(s.Rope)},
+		{Key: arch + ".attention.head_count", Value: uint32(s.Heads)},
+		{Key: arch + ".attention.head_count_kv", Value: uint32(s.KVHeads)},
+		{Key: arch + ".attention.layer_norm_rms_epsilon", Value: float32(s.Eps)},
+	}
 }

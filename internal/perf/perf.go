@@ -19,8 +19,9 @@ type Options struct {
 	Generate    int // tokens of the generation test; 0: no such test
 	Repetitions int // measured rounds of each test, at least 1
 	NoWarmup    bool
-	Threads     int // 0: all
-	GPULayers   int // -1: all
+	Threads     int    // 0: all
+	Device      string // GPU by its name in ggml's registry; empty: the CPU
+	GPULayers   int    // layers on Device; -1: all
 	FlashAttn   bool
 }
 
@@ -60,7 +61,7 @@ func Measure(ctx context.Context, path string, o Options, progress func()) (r Re
 	memory := watchMemory()
 	defer func() { err = errors.Join(err, memory.close()) }()
 	start := time.Now()
-	m, err := llama.Load(path, llama.LoadOptions{MMap: true, GPULayers: o.GPULayers})
+	m, err := llama.Load(path, llama.LoadOptions{MMap: true, Device: o.Device, GPULayers: o.GPULayers})
 	if err != nil {
 		return r, err
 	}

@@ -18,9 +18,15 @@ func Formats() []string { return []string{"md", "json", "jsonl", "csv"} }
 
 // Write prints results in one of Formats.
 func Write(w io.Writer, format string, results []Result) error {
+	return write(w, format, results, markdownRows(results), csvRows(results))
+}
+
+// write prints results, or the table of them that the format wants, whose first
+// row is the header.
+func write[T any](w io.Writer, format string, results []T, markdown, table [][]string) error {
 	switch format {
 	case "md":
-		ui.MarkdownTable(w, markdownHeader, markdownRows(results))
+		ui.MarkdownTable(w, markdown[0], markdown[1:])
 		return nil
 	case "json":
 		enc := json.NewEncoder(w)
@@ -35,15 +41,13 @@ func Write(w io.Writer, format string, results []Result) error {
 		}
 		return nil
 	case "csv":
-		return writeCSV(w, results)
+		return csv.NewWriter(w).WriteAll(table)
 	}
 	return fmt.Errorf("unknown format %q", format)
 }
 
-var markdownHeader = []string{"model", "type", "size", "threads", "load s", "prompt t/s", "generate t/s", "peak RSS", "GPU memory"}
-
 func markdownRows(results []Result) [][]string {
-	var rows [][]string
+	rows := [][]string{{"model", "type", "size", "threads", "load s", "prompt t/s", "generate t/s", "peak RSS", "GPU memory"}}
 	for _, r := range results {
 		rows = append(rows, []string{
 			filepath.Base(r.Model), r.Description, humanize.IBytes(r.SizeBytes), strconv.Itoa(r.Threads),
@@ -69,8 +73,7 @@ func size(n *uint64, absent string) string {
 	return humanize.IBytes(*n)
 }
 
-func writeCSV(w io.Writer, results []Result) error {
-	out := csv.NewWriter(w)
+func csvRows(results []Result) [][]string {
 	rows := [][]string{{"model", "description", "size_bytes", "params", "threads", "load_seconds",
 		"prompt_tokens", "prompt_mean", "prompt_stddev", "generate_tokens", "generate_mean", "generate_stddev",
 		"peak_rss_bytes", "peak_vram_bytes"}}
@@ -80,7 +83,7 @@ func writeCSV(w io.Writer, results []Result) error {
 		row = append(append(row, r.Prompt.cells()...), r.Generate.cells()...)
 		rows = append(rows, append(row, count(r.PeakRSSBytes), count(r.PeakGPUBytes)))
 	}
-	return out.WriteAll(rows)
+	return rows
 }
 
 func (r *Rate) cells() []string {

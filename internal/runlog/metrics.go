@@ -23,7 +23,8 @@ type Metrics struct {
 	TrainedTokens   int64     `json:"trained_tokens"` // tokens with loss, since step 1
 	EvalLoss        *float64  `json:"eval_loss,omitempty"`
 	RSSBytes        uint64    `json:"rss_bytes"`
-	VRAMBytes       uint64    `json:"vram_bytes"`
+	VRAMBytes       uint64    `json:"vram_bytes"` // of this process, on all devices
+	GPUs            []GPU     `json:"gpus,omitempty"`
 	Time            time.Time `json:"time"`
 }
 

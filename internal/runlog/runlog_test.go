@@ -21,10 +21,11 @@ func steps(all []Metrics) (n []int) {
 }
 
 func TestMetricsRoundTrip(t *testing.T) {
-	eval := 1.5
+	eval, used, load := 1.5, uint64(5), 0
 	in := Metrics{
 		Step: 3, TotalSteps: 9, Epoch: 0.5, Loss: 2.25, GradNorm: 0.125, LR: 1e-4, TokensPerSecond: 10, ETASeconds: 60,
 		TrainedTokens: 1 << 40, EvalLoss: &eval, RSSBytes: 1 << 33, VRAMBytes: 7, Time: time.Unix(1_700_000_000, 0).UTC(),
+		GPUs: []GPU{{Index: 1, UUID: "GPU-1", MemBytes: &used, Utilisation: &load}},
 	}
 	text, err := json.Marshal(in)
 	if err != nil {
@@ -34,10 +35,13 @@ func TestMetricsRoundTrip(t *testing.T) {
 	if err := json.Unmarshal(text, &out); err != nil || !reflect.DeepEqual(in, out) {
 		t.Errorf("%s\n got %+v, %v\nwant %+v", text, out, err, in)
 	}
-	for _, name := range []string{"learning_rate", "grad_norm", "tokens_per_second", "eta_seconds", "rss_bytes", "eval_loss"} {
+	for _, name := range []string{"learning_rate", "grad_norm", "tokens_per_second", "eta_seconds", "rss_bytes", "eval_loss", "gpus"} {
 		if strings.Count(string(text), `"`+name+`"`) != 1 {
 			t.Errorf("%q must appear once in %s", name, text)
 		}
+	}
+	if told := `"gpu_mem_bytes":5,"gpu_mem_process_bytes":null,"gpu_util_percent":0,`; !strings.Contains(string(text), told) {
+		t.Errorf("a figure of 0 is 0 and one that is not told null: want %s in %s", told, text)
 	}
 }
 

@@ -26,6 +26,7 @@ type Streams struct {
 
 	InTTY, OutTTY, ErrTTY bool // whether each end is a terminal
 	Color                 bool // whether escape sequences may be written to Err
+	Dumb                  bool // TERM=dumb: no escape sequence at all, on any end
 	JSON                  bool // standard output is JSON lines
 	Quiet                 bool // Infof and progress are silent
 	Width                 int  // columns of the terminal, 80 when unknown
@@ -43,6 +44,7 @@ func System() *Streams {
 		InTTY:  term.IsTerminal(int(os.Stdin.Fd())),
 		OutTTY: term.IsTerminal(int(os.Stdout.Fd())),
 		ErrTTY: term.IsTerminal(int(os.Stderr.Fd())),
+		Dumb:   os.Getenv("TERM") == "dumb",
 		Width:  defaultWidth,
 	}
 	if w, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil && w > 0 {

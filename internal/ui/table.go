@@ -9,8 +9,19 @@ import (
 
 // Table writes rows under header with columns aligned by spaces. A column
 // whose cells are all numbers is set flush right.
-func Table(w io.Writer, header []string, rows [][]string) {
+func Table(w io.Writer, header []string, rows [][]string) { new(Columns).Table(w, header, rows) }
+
+// Columns remember how wide they have been, so that tables printed one after
+// the other are aligned with each other. The zero value is ready.
+type Columns struct{ widths []int }
+
+// Table is the function Table with columns that never get narrower.
+func (c *Columns) Table(w io.Writer, header []string, rows [][]string) {
 	widths := columnWidths(header, rows)
+	for i := range min(len(widths), len(c.widths)) {
+		widths[i] = max(widths[i], c.widths[i])
+	}
+	c.widths = widths
 	right := numericColumns(len(header), rows)
 	for _, row := range append([][]string{header}, rows...) {
 		cells := make([]string, len(row))

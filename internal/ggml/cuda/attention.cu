@@ -71,8 +71,8 @@ __global__ void __launch_bounds__(32 * WARPS) forward_kernel(attention_args<T> p
     for (int64_t k0 = p.first_key(q0); k0 < q1; k0 += STEP) {
         const int valid = (int) min((int64_t) STEP, q1 - k0);
         __syncthreads();
-        tile<T, DH>::fill(sk, p.k + k0 * p.kv_ld + kv, p.kv_ld, STEP, valid);
-        tile<T, DH>::fill(sv, p.v + k0 * p.kv_ld + kv, p.kv_ld, STEP, valid);
+        tile<T, DH>::fill(sk, p.k + k0 * p.k_ld + kv, p.k_ld, STEP, valid);
+        tile<T, DH>::fill(sv, p.v + k0 * p.v_ld + kv, p.v_ld, STEP, valid);
         __syncthreads();
         float s[STEP / 8][4] = {};
         scores<T, DH>(s, sq, row, sk, lane);
@@ -115,7 +115,7 @@ __global__ void __launch_bounds__(32 * WARPS) forward_kernel(attention_args<T> p
             continue;
         }
         const float inv = 1.0f / sum[i];
-        T *         out = p.o + t[i] * p.q_ld + head * DH + lane % 4 * 2;
+        T *         out = p.o + t[i] * p.o_ld + head * DH + lane % 4 * 2;
 #pragma unroll
         for (int j = 0; j < DH / 8; j++) {
             *reinterpret_cast<uint32_t *>(out + j * 8) = pack2<T>(acc[j][2 * i] * inv, acc[j][2 * i + 1] * inv);
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(32 * WARPS) backward_q_kernel(attention_args<T
     const int64_t q0 = (int64_t) (gridDim.x - 1 - blockIdx.x) * ROWS, q1 = min(q0 + ROWS, p.n);
     const int64_t kv = head / (p.heads / p.kv_heads) * DH;
     tile<T, DH>::fill(sq, p.q + q0 * p.q_ld + head * DH, p.q_ld, ROWS, (int) (q1 - q0));
-    tile<T, DH>::fill(sd, p.d_o + q0 * p.q_ld + head * DH, p.q_ld, ROWS, (int) (q1 - q0));
+    tile<T, DH>::fill(sd, p.d_o + q0 * p.do_ld + head * DH, p.do_ld, ROWS, (int) (q1 - q0));
 
     int64_t t[2], lo[2];
     float   lse[2], delta[2], acc[DH / 8][4] = {};
@@ -161,8 +161,8 @@ __global__ void __launch_bounds__(32 * WARPS) backward_q_kernel(attention_args<T
     for (int64_t k0 = p.first_key(q0); k0 < q1; k0 += STEP) {
         const int valid = (int) min((int64_t) STEP, q1 - k0);
         __syncthreads();
-        tile<T, DH>::fill(sk, p.k + k0 * p.kv_ld + kv, p.kv_ld, STEP, valid);
-        tile<T, DH>::fill(sv, p.v + k0 * p.kv_ld + kv, p.kv_ld, STEP, valid);
+        tile<T, DH>::fill(sk, p.k + k0 * p.k_ld + kv, p.k_ld, STEP, valid);
+        tile<T, DH>::fill(sv, p.v + k0 * p.v_ld + kv, p.v_ld, STEP, valid);
         __syncthreads();
         float s[STEP / 8][4] = {}, d[STEP / 8][4] = {};
         scores<T, DH>(s, sq, row, sk, lane);
@@ -178,7 +178,7 @@ __global__ void __launch_bounds__(32 * WARPS) backward_q_kernel(attention_args<T
         }
         weighted<T, DH>(acc, s, sk, lane);
     }
-    store_rows<T, DH>(p.dq + head * DH, p.q_ld, acc, q0 + row, p.n, lane);
+    store_rows<T, DH>(p.dq + head * DH, p.dq_ld, acc, q0 + row, p.n, lane);
 }
 
 // One block owns ROWS keys of one kv head and steps over the queries of its group that see them.
@@ -191,8 +191,8 @@ __global__ void __launch_bounds__(32 * WARPS) backward_kv_kernel(attention_args<
     int32_t *     first = reinterpret_cast<int32_t *>(rows + 2 * STEP);
     const int     lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16, kv = blockIdx.y;
     const int64_t k0 = (int64_t) blockIdx.x * ROWS, k1 = min(k0 + ROWS, p.n), group = p.heads / p.kv_heads;
-    tile<T, DH>::fill(sk, p.k + k0 * p.kv_ld + kv * DH, p.kv_ld, ROWS, (int) (k1 - k0));
-    tile<T, DH>::fill(sv, p.v + k0 * p.kv_ld + kv * DH, p.kv_ld, ROWS, (int) (k1 - k0));
+    tile<T, DH>::fill(sk, p.k + k0 * p.k_ld + kv * DH, p.k_ld, ROWS, (int) (k1 - k0));
+    tile<T, DH>::fill(sv, p.v + k0 * p.v_ld + kv * DH, p.v_ld, ROWS, (int) (k1 - k0));
     const int64_t end = p.last_query(k1 - 1) + 1;
     float         dk[DH / 8][4] = {}, dv[DH / 8][4] = {};
     for (int64_t head = kv * group; head < (kv + 1) * group; head++) {
@@ -200,7 +200,7 @@ __global__ void __launch_bounds__(32 * WARPS) backward_kv_kernel(attention_args<
             const int valid = (int) min((int64_t) STEP, end - q0);
             __syncthreads();
             tile<T, DH>::fill(sq, p.q + q0 * p.q_ld + head * DH, p.q_ld, STEP, valid);
-            tile<T, DH>::fill(sd, p.d_o + q0 * p.q_ld + head * DH, p.q_ld, STEP, valid);
+            tile<T, DH>::fill(sd, p.d_o + q0 * p.do_ld + head * DH, p.do_ld, STEP, valid);
             for (int i = threadIdx.x; i < STEP; i += blockDim.x) {
                 const bool in  = i < valid;
                 rows[i]        = in ? p.lse[(q0 + i) * p.heads + head] : 0.0f;
@@ -226,8 +226,8 @@ __global__ void __launch_bounds__(32 * WARPS) backward_kv_kernel(attention_args<
             weighted<T, DH>(dk, d, sq, lane);
         }
     }
-    store_rows<T, DH>(p.dk + kv * DH, p.kv_ld, dk, k0 + row, p.n, lane);
-    store_rows<T, DH>(p.dv + kv * DH, p.kv_ld, dv, k0 + row, p.n, lane);
+    store_rows<T, DH>(p.dk + kv * DH, p.dk_ld, dk, k0 + row, p.n, lane);
+    store_rows<T, DH>(p.dv + kv * DH, p.dv_ld, dv, k0 + row, p.n, lane);
 }
 
 template <typename K, typename T> cudaError_t launch(K kernel, dim3 grid, int threads, size_t shared, const attention_args<T> & p, cudaStream_t stream) {
@@ -292,9 +292,10 @@ template <typename T> cudaError_t backward(const attention_args<T> & p, cudaStre
 template <typename T> attention_args<T> args_of(const ggml_tensor * dst, const qlora_op * op, const ggml_tensor * segments) {
     attention_args<T> p = {};
     p.q = (const T *) dst->src[0]->data, p.k = (const T *) dst->src[1]->data, p.v = (const T *) dst->src[2]->data;
+    p.q_ld = row_stride(dst->src[0]), p.k_ld = row_stride(dst->src[1]), p.v_ld = row_stride(dst->src[2]);
     p.segments = (const int32_t *) segments->data;
     p.n = segments->ne[0], p.dh = op->iparam[0], p.heads = op->iparam[1], p.kv_heads = op->iparam[2], p.window = op->iparam[3];
-    p.q_ld = p.dh * p.heads, p.kv_ld = p.dh * p.kv_heads, p.scale = op->fparam[0];
+    p.scale = op->fparam[0];
     return p;
 }
 
@@ -302,27 +303,25 @@ template <typename T> attention_args<T> args_of(const ggml_tensor * dst, const q
 
 cudaError_t qlora_cuda_attn(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l) {
     return with_type(dst->type, [&](auto t) {
-        using T              = decltype(t);
-        attention_args<T> p  = args_of<T>(dst, op, dst->src[3]);
-        p.o                  = (T *) dst->data;
-        p.lse                = (float *) (p.o + p.n * p.q_ld);
+        using T             = decltype(t);
+        attention_args<T> p = args_of<T>(dst, op, dst->src[3]);
+        p.o = (T *) dst->data, p.o_ld = row_stride(dst), p.lse = (float *) dst->src[5]->data;
         return forward<T>(p, l.stream);
     });
 }
 
 cudaError_t qlora_cuda_attn_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l) {
-    const ggml_tensor * scratch = dst->src[6];
+    const ggml_tensor *o = dst->src[3], *d_o = dst->src[4], *scratch = dst->src[6];
     return with_type(dst->type, [&](auto t) {
         using T             = decltype(t);
         attention_args<T> p = args_of<T>(dst, op, dst->src[5]);
         if (scratch == nullptr || scratch->ne[0] < p.n * p.heads) {
             return cudaErrorInvalidValue;
         }
-        p.o     = (T *) dst->src[3]->data;
-        p.lse   = (float *) (p.o + p.n * p.q_ld);
-        p.d_o   = (const T *) dst->src[4]->data;
-        p.delta = (float *) scratch->data;
-        p.dq = (T *) dst->data, p.dk = p.dq + p.n * p.q_ld, p.dv = p.dk + p.n * p.kv_ld;
+        p.o = (T *) o->data, p.o_ld = row_stride(o), p.d_o = (const T *) d_o->data, p.do_ld = row_stride(d_o);
+        p.lse = (float *) dst->src[7]->data, p.delta = (float *) scratch->data;
+        p.dq = (T *) dst->data, p.dk = p.dq + p.dh * p.heads, p.dv = p.dk + p.dh * p.kv_heads;
+        p.dq_ld = p.dk_ld = p.dv_ld = row_stride(dst);
         return backward<T>(p, l.stream);
     });
 }

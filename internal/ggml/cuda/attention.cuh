@@ -7,7 +7,8 @@ template <typename T> struct attention_args {
     const int32_t * segments; // first token of the sample a position belongs to; never decreases
     T *             o, *dq, *dk, *dv;
     float *         lse, *delta; // [heads, n]
-    int64_t         n, dh, heads, kv_heads, window, q_ld, kv_ld;
+    int64_t         n, dh, heads, kv_heads, window;
+    int64_t         q_ld, k_ld, v_ld, o_ld, do_ld, dq_ld, dk_ld, dv_ld; // elements from one row to the next
     float           scale;
 
     __device__ __forceinline__ int64_t first_key(int64_t t) const {

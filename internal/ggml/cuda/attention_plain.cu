@@ -14,8 +14,8 @@ template <typename T> __device__ float warp_dot(const T * a, const T * b, int64_
 }
 
 template <typename T> __global__ void delta_kernel(attention_args<T> p) {
-    const int64_t t = blockIdx.x, head = blockIdx.y, at = t * p.q_ld + head * p.dh;
-    const float   s = warp_dot(p.o + at, p.d_o + at, p.dh);
+    const int64_t t = blockIdx.x, head = blockIdx.y;
+    const float   s = warp_dot(p.o + t * p.o_ld + head * p.dh, p.d_o + t * p.do_ld + head * p.dh, p.dh);
     if (threadIdx.x == 0) {
         p.delta[t * p.heads + head] = s;
     }
@@ -26,16 +26,16 @@ template <typename T> __global__ void plain_forward_kernel(attention_args<T> p) 
     const T *     q = p.q + t * p.q_ld + head * p.dh;
     float         m = -INFINITY, sum = 0, acc[MAX_PER_LANE] = {};
     for (int64_t key = p.first_key(t); key <= t; key++) {
-        const float s    = warp_dot(q, p.k + key * p.kv_ld + kv, p.dh) * p.scale;
+        const float s    = warp_dot(q, p.k + key * p.k_ld + kv, p.dh) * p.scale;
         const float best = fmaxf(m, s), keep = expf(m - best), w = expf(s - best);
         m   = best;
         sum = sum * keep + w;
         for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-            acc[j] = acc[j] * keep + w * to_f32(p.v[key * p.kv_ld + kv + i]);
+            acc[j] = acc[j] * keep + w * to_f32(p.v[key * p.v_ld + kv + i]);
         }
     }
     for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-        p.o[t * p.q_ld + head * p.dh + i] = from_f32<T>(acc[j] / sum);
+        p.o[t * p.o_ld + head * p.dh + i] = from_f32<T>(acc[j] / sum);
     }
     if (threadIdx.x == 0) {
         p.lse[t * p.heads + head] = m + logf(sum);
@@ -43,38 +43,40 @@ template <typename T> __global__ void plain_forward_kernel(attention_args<T> p) 
 }
 
 template <typename T> __global__ void plain_backward_q_kernel(attention_args<T> p) {
-    const int64_t t = blockIdx.x, head = blockIdx.y, kv = head / (p.heads / p.kv_heads) * p.dh, at = t * p.q_ld + head * p.dh;
+    const int64_t t = blockIdx.x, head = blockIdx.y, kv = head / (p.heads / p.kv_heads) * p.dh;
+    const T *     q = p.q + t * p.q_ld + head * p.dh, *d_o = p.d_o + t * p.do_ld + head * p.dh;
     float         acc[MAX_PER_LANE] = {};
     for (int64_t key = p.first_key(t); key <= t; key++) {
-        const int64_t ka = key * p.kv_ld + kv;
-        const float   w  = expf(warp_dot(p.q + at, p.k + ka, p.dh) * p.scale - p.lse[t * p.heads + head]);
-        const float   d  = w * (warp_dot(p.d_o + at, p.v + ka, p.dh) - p.delta[t * p.heads + head]) * p.scale;
+        const T *     k = p.k + key * p.k_ld + kv, *v = p.v + key * p.v_ld + kv;
+        const float   w  = expf(warp_dot(q, k, p.dh) * p.scale - p.lse[t * p.heads + head]);
+        const float   d  = w * (warp_dot(d_o, v, p.dh) - p.delta[t * p.heads + head]) * p.scale;
         for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-            acc[j] += d * to_f32(p.k[ka + i]);
+            acc[j] += d * to_f32(k[i]);
         }
     }
     for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-        p.dq[at + i] = from_f32<T>(acc[j]);
+        p.dq[t * p.dq_ld + head * p.dh + i] = from_f32<T>(acc[j]);
     }
 }
 
 template <typename T> __global__ void plain_backward_kv_kernel(attention_args<T> p) {
-    const int64_t key = blockIdx.x, kv = blockIdx.y, group = p.heads / p.kv_heads, ka = key * p.kv_ld + kv * p.dh, end = p.last_query(key);
+    const int64_t key = blockIdx.x, kv = blockIdx.y, group = p.heads / p.kv_heads, end = p.last_query(key);
+    const T *     k = p.k + key * p.k_ld + kv * p.dh, *v = p.v + key * p.v_ld + kv * p.dh;
     float         dk[MAX_PER_LANE] = {}, dv[MAX_PER_LANE] = {};
     for (int64_t head = kv * group; head < (kv + 1) * group; head++) {
         for (int64_t t = key; t <= end; t++) {
-            const int64_t at = t * p.q_ld + head * p.dh;
-            const float   w  = expf(warp_dot(p.q + at, p.k + ka, p.dh) * p.scale - p.lse[t * p.heads + head]);
-            const float   d  = w * (warp_dot(p.d_o + at, p.v + ka, p.dh) - p.delta[t * p.heads + head]) * p.scale;
+            const T *     q = p.q + t * p.q_ld + head * p.dh, *d_o = p.d_o + t * p.do_ld + head * p.dh;
+            const float   w  = expf(warp_dot(q, k, p.dh) * p.scale - p.lse[t * p.heads + head]);
+            const float   d  = w * (warp_dot(d_o, v, p.dh) - p.delta[t * p.heads + head]) * p.scale;
             for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-                dk[j] += d * to_f32(p.q[at + i]);
-                dv[j] += w * to_f32(p.d_o[at + i]);
+                dk[j] += d * to_f32(q[i]);
+                dv[j] += w * to_f32(d_o[i]);
             }
         }
     }
     for (int64_t i = threadIdx.x, j = 0; i < p.dh; i += 32, j++) {
-        p.dk[ka + i] = from_f32<T>(dk[j]);
-        p.dv[ka + i] = from_f32<T>(dv[j]);
+        p.dk[key * p.dk_ld + kv * p.dh + i] = from_f32<T>(dk[j]);
+        p.dv[key * p.dv_ld + kv * p.dh + i] = from_f32<T>(dv[j]);
     }
 }
 

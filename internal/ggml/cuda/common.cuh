@@ -1,23 +1,18 @@
 // Shared by every device operation: error handling, conversions, reductions, and the description of a launch.
 #pragma once
-#include <cublas_v2.h>
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <type_traits>
+
+#include "session.cuh"
 
 extern "C" {
 #include "../ops.h"
 }
-
-// What an operation needs to launch. Everything runs on one stream in node order, so no operation synchronises.
-struct qlora_launch {
-    cudaStream_t   stream;
-    cublasHandle_t cublas;
-    int            device;
-};
 
 // An operation returns cudaSuccess or the first error of its launches; the caller names the node.
 #define QL_TRY(expr)                        \
@@ -26,13 +21,6 @@ struct qlora_launch {
         if (err_ != cudaSuccess) {          \
             return err_;                    \
         }                                   \
-    } while (0)
-
-#define QL_TRY_CUBLAS(expr)                                  \
-    do {                                                     \
-        if ((expr) != CUBLAS_STATUS_SUCCESS) {               \
-            return cudaErrorUnknown;                         \
-        }                                                    \
     } while (0)
 
 template <typename T> __device__ __forceinline__ float to_f32(T x) {
@@ -55,10 +43,22 @@ template <typename T> __device__ __forceinline__ T from_f32(float x) {
     }
 }
 
-// Sixteen bytes of T, loaded and stored at once.
-template <typename T> struct alignas(16) pack16 {
+// N values of T, loaded and stored at once.
+template <typename T, int N> struct alignas(sizeof(T) * N) pack {
+    T v[N];
+};
+
+template <int N, typename T> __device__ __forceinline__ pack<T, N> load(const T * p) {
+    return *reinterpret_cast<const pack<T, N> *>(p);
+}
+
+template <int N, typename T> __device__ __forceinline__ void store(T * p, const pack<T, N> & x) {
+    *reinterpret_cast<pack<T, N> *>(p) = x;
+}
+
+// Sixteen bytes of T.
+template <typename T> struct pack16 : pack<T, 16 / sizeof(T)> {
     static constexpr int n = 16 / sizeof(T);
-    T                    v[n];
 };
 
 template <typename T> __device__ __forceinline__ pack16<T> load16(const T * p) {
@@ -141,6 +141,22 @@ inline cudaDataType_t cuda_type(int type) {
 }
 
 typedef cudaError_t (*qlora_launch_fn)(struct ggml_tensor * dst, const struct qlora_op * op, const qlora_launch & l);
+
+// Whether rows of all tensors can be read N elements at a time.
+template <int N> bool in_packs(std::initializer_list<const struct ggml_tensor *> tensors) {
+    for (const struct ggml_tensor * t : tensors) {
+        const size_t size = N * t->nb[0];
+        if (t->ne[0] % N != 0 || t->nb[1] % size != 0 || (uintptr_t) t->data % size != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// Calls fn with the number of elements a thread moves at once: N where all rows allow it, else 1.
+template <int N, typename F> cudaError_t with_packs(std::initializer_list<const struct ggml_tensor *> tensors, F && fn) {
+    return in_packs<N>(tensors) ? fn(std::integral_constant<int, N>{}) : fn(std::integral_constant<int, 1>{});
+}
 
 // rows of a matrix [d, n]: elements from one row to the next
 inline int64_t row_stride(const struct ggml_tensor * t) {

@@ -159,51 +159,85 @@ struct iq4_xs_block {
     }
 };
 
+// Rows of d elements, a whole number of groups of eight.
 template <typename B, typename T>
-__global__ void dequantise_kernel(const uint8_t * __restrict__ src, T * __restrict__ dst, int64_t n) {
-    const int64_t at = ((int64_t) blockIdx.x * blockDim.x + threadIdx.x) * PER_THREAD;
-    if (at >= n) {
+__global__ void dequantise_kernel(const uint8_t * __restrict__ src, T * __restrict__ dst, uint32_t d, int64_t groups, int64_t ld) {
+    const int64_t group = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
+    if (group >= groups) {
         return;
     }
-    float y[PER_THREAD];
+    const int64_t  at  = group * PER_THREAD;
+    const uint32_t row = (uint32_t) (group / (d / PER_THREAD));
+    T *            out = dst + row * ld + (at - (int64_t) row * d);
+    float          y[PER_THREAD];
     B::get(src + at / B::elements * B::bytes, (int) (at % B::elements), y);
     if constexpr (sizeof(T) == 2) {
-        pack16<T> out;
-        for (int j = 0; j < PER_THREAD; j++) out.v[j] = from_f32<T>(y[j]);
-        store16(dst + at, out);
+        pack16<T> packed;
+        for (int j = 0; j < PER_THREAD; j++) packed.v[j] = from_f32<T>(y[j]);
+        store16(out, packed);
     } else {
-        for (int j = 0; j < PER_THREAD; j++) dst[at + j] = y[j];
+        for (int j = 0; j < PER_THREAD; j++) out[j] = y[j];
     }
 }
 
-template <typename B> cudaError_t run(const void * src, int out_type, void * dst, int64_t n, cudaStream_t stream) {
+// Rows of any length of a type without blocks.
+template <typename S, typename T> __global__ void convert_kernel(const S * src, T * dst, int64_t d, int64_t n, int64_t ld) {
+    const int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < d * n) {
+        dst[i / d * ld + i % d] = from_f32<T>(to_f32(src[i]));
+    }
+}
+
+template <typename B> cudaError_t run(const void * src, int64_t d, int64_t n, int out_type, void * dst, int64_t ld, cudaStream_t stream) {
     constexpr int threads = 256;
     return with_type(out_type, [&](auto t) {
         using T = decltype(t);
-        dequantise_kernel<B, T><<<blocks_for(n, threads * PER_THREAD), threads, 0, stream>>>((const uint8_t *) src, (T *) dst, n);
+        const int64_t groups = d * n / PER_THREAD;
+        dequantise_kernel<B, T><<<blocks_for(groups, threads), threads, 0, stream>>>((const uint8_t *) src, (T *) dst, (uint32_t) d, groups, ld);
+        return cudaGetLastError();
+    });
+}
+
+template <typename S> cudaError_t convert(const void * src, int64_t d, int64_t n, int out_type, void * dst, int64_t ld, cudaStream_t stream) {
+    return with_type(out_type, [&](auto t) {
+        using T = decltype(t);
+        convert_kernel<S, T><<<blocks_for(d * n, 256), 256, 0, stream>>>((const S *) src, (T *) dst, d, n, ld);
         return cudaGetLastError();
     });
 }
 
 } // namespace
 
-cudaError_t qlora_dequantise(int type, const void * src, int out_type, void * dst, int64_t n, cudaStream_t stream) {
-    switch (type) {
-        case GGML_TYPE_F32: return run<f32_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_F16: return run<f16_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_BF16: return run<bf16_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q4_0: return run<q4_0_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q4_1: return run<q4_1_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q5_0: return run<q5_0_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q5_1: return run<q5_1_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q8_0: return run<q8_0_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q2_K: return run<q2_k_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q3_K: return run<q3_k_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q4_K: return run<q4_k_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q5_K: return run<q5_k_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_Q6_K: return run<q6_k_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_IQ4_NL: return run<iq4_nl_block>(src, out_type, dst, n, stream);
-        case GGML_TYPE_IQ4_XS: return run<iq4_xs_block>(src, out_type, dst, n, stream);
+cudaError_t qlora_dequantise(const ggml_tensor * w, int out_type, void * dst, int64_t ld, cudaStream_t stream) {
+    return qlora_dequantise_rows(w, w->data, w->ne[1], out_type, dst, ld, stream);
+}
+
+cudaError_t qlora_dequantise_rows(const ggml_tensor * w, const void * src, int64_t n, int out_type, void * dst, int64_t ld, cudaStream_t stream) {
+    const int64_t d = w->ne[0];
+    if (d % PER_THREAD != 0 || ld % PER_THREAD != 0) { // only types without blocks have such rows
+        switch (w->type) {
+            case GGML_TYPE_F32: return convert<float>(src, d, n, out_type, dst, ld, stream);
+            case GGML_TYPE_F16: return convert<__half>(src, d, n, out_type, dst, ld, stream);
+            case GGML_TYPE_BF16: return convert<__nv_bfloat16>(src, d, n, out_type, dst, ld, stream);
+            default: return cudaErrorInvalidValue;
+        }
+    }
+    switch (w->type) {
+        case GGML_TYPE_F32: return run<f32_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_F16: return run<f16_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_BF16: return run<bf16_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q4_0: return run<q4_0_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q4_1: return run<q4_1_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q5_0: return run<q5_0_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q5_1: return run<q5_1_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q8_0: return run<q8_0_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q2_K: return run<q2_k_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q3_K: return run<q3_k_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q4_K: return run<q4_k_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q5_K: return run<q5_k_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_Q6_K: return run<q6_k_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_IQ4_NL: return run<iq4_nl_block>(src, d, n, out_type, dst, ld, stream);
+        case GGML_TYPE_IQ4_XS: return run<iq4_xs_block>(src, d, n, out_type, dst, ld, stream);
         default: return cudaErrorInvalidValue;
     }
 }

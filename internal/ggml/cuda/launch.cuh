@@ -2,25 +2,14 @@
 #pragma once
 #include "common.cuh"
 
-cudaError_t qlora_cuda_linear(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_linear_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_outer(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_bias_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_norm(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_norm_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_norm_back_w(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_rope_table(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_rope(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_attn(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_attn_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_swiglu(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_swiglu_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_add(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_dropout(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_embed(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_embed_back(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_gather(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_scatter(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_loss(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_adamw(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
-cudaError_t qlora_cuda_sum_squares(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
+#define QL_OPS(X)                                                                                                     \
+    X(LINEAR, linear) X(LINEAR_BACK, linear_back) X(OUTER, outer) X(BIAS_BACK, bias_back) X(NORM, norm)               \
+    X(NORM_BACK, norm_back) X(NORM_BACK_W, norm_back_w) X(ROPE_TABLE, rope_table) X(ROPE, rope) X(ATTN, attn)         \
+    X(ATTN_BACK, attn_back) X(SWIGLU, swiglu) X(SWIGLU_BACK, swiglu_back) X(ADD, add) X(COPY, copy) X(ZERO, zero)     \
+    X(DROPOUT, dropout) X(EMBED, embed) X(EMBED_BACK, embed_back) X(GATHER, gather) X(SCATTER, scatter) X(LOSS, loss) \
+    X(ADAMW, adamw) X(SUM_SQUARES, sum_squares) X(GROUP, group) X(GROUP_BACK, group_back) X(GROUP_U, group_u)         \
+    X(GROUP_V, group_v)
+
+#define QL_DECLARE(kind, name) cudaError_t qlora_cuda_##name(ggml_tensor * dst, const qlora_op * op, const qlora_launch & l);
+QL_OPS(QL_DECLARE)
+#undef QL_DECLARE

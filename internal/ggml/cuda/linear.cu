@@ -1,21 +1,16 @@
-// Products with a weight: the weight is dequantised once into the scratch source, in the activations' type, and cuBLAS
-// multiplies on tensor cores with F32 accumulation. ggml stores [in, out] with `in` contiguous, which cuBLAS reads as a
-// column-major in x out matrix, so transposes are flags and never copies.
+// Products with one weight: it is dequantised once into the scratch source, in the activations' type, and multiplied on
+// tensor cores with F32 sums.
 #include "dequant.cuh"
+#include "gemm.cuh"
 #include "launch.cuh"
+#include "initial.cuh"
 
 namespace {
 
-struct operand {
-    const void *   data;
-    cudaDataType_t type;
-    int64_t        ld;
-};
-
 // The weight in the type of the activations, dequantised into scratch where it has another.
-cudaError_t weight_operand(const ggml_tensor * w, const ggml_tensor * scratch, int type, const qlora_launch & l, operand & out) {
+cudaError_t weight_operand(const ggml_tensor * w, const ggml_tensor * scratch, int type, const qlora_launch & l, qlora_matrix & out) {
     if (w->type == type) {
-        out = {w->data, cuda_type(type), row_stride(w)};
+        out = matrix_of(w);
         return cudaSuccess;
     }
     const int64_t n = w->ne[0] * w->ne[1];
@@ -24,41 +19,13 @@ cudaError_t weight_operand(const ggml_tensor * w, const ggml_tensor * scratch, i
         return cudaErrorInvalidValue;
     }
     out = {scratch->data, cuda_type(type), w->ne[0]};
-    return qlora_dequantise(w->type, w->data, type, scratch->data, n, l.stream);
+    return qlora_dequantise(w, type, scratch->data, w->ne[0], l.stream);
 }
 
-cudaError_t product(const qlora_launch & l, bool ta, bool tb, int64_t m, int64_t n, int64_t k, float alpha, const operand & a,
-                    const operand & b, float beta, ggml_tensor * c) {
-    QL_TRY_CUBLAS(cublasGemmEx(l.cublas, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, (int) m, (int) n, (int) k,
-                               &alpha, a.data, a.type, (int) a.ld, b.data, b.type, (int) b.ld, &beta, c->data, cuda_type(c->type),
-                               (int) row_stride(c), CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT));
-    return cudaSuccess;
-}
-
-operand activation(const ggml_tensor * x) {
-    return {x->data, cuda_type(x->type), row_stride(x)};
-}
-
-template <typename T> __global__ void fill_rows(T * y, const float * bias, int64_t d, int64_t n) {
-    for (int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x; i < d * n; i += (int64_t) gridDim.x * blockDim.x) {
-        y[i] = from_f32<T>(bias[i % d]);
+template <typename T> __global__ void fill_rows(T * y, const float * bias, int64_t d, int64_t ld) {
+    for (int64_t j = threadIdx.x; j < d; j += blockDim.x) {
+        y[blockIdx.x * ld + j] = from_f32<T>(bias[j]);
     }
-}
-
-// Puts into y what the product is added to; beta tells the product whether anything is there.
-cudaError_t initial(ggml_tensor * y, const ggml_tensor * init, int mode, const qlora_launch & l, float & beta) {
-    beta = mode == QLORA_INIT_ZERO ? 0.0f : 1.0f;
-    if (mode == QLORA_INIT_RESIDUAL) {
-        return cudaMemcpyAsync(y->data, init->data, (size_t) (y->ne[1] * (int64_t) y->nb[1]), cudaMemcpyDeviceToDevice, l.stream);
-    }
-    if (mode == QLORA_INIT_BIAS) {
-        return with_type(y->type, [&](auto t) {
-            using T = decltype(t);
-            fill_rows<T><<<1024, 256, 0, l.stream>>>((T *) y->data, (const float *) init->data, y->ne[0], y->ne[1]);
-            return cudaGetLastError();
-        });
-    }
-    return cudaSuccess;
 }
 
 template <typename T> __global__ void bias_back_kernel(float * db, const T * dy, int64_t d, int64_t n, int64_t ld) {
@@ -80,25 +47,41 @@ template <typename T> __global__ void bias_back_kernel(float * db, const T * dy,
 
 } // namespace
 
+// What the product is added to: beta, and where C is.
+cudaError_t qlora_initial(ggml_tensor * y, const ggml_tensor * init, int mode, const qlora_launch & l, float & beta, qlora_matrix & c) {
+    beta = mode == QLORA_INIT_ZERO ? 0.0f : 1.0f;
+    c    = matrix_of(mode == QLORA_INIT_RESIDUAL ? init : y);
+    if (mode != QLORA_INIT_BIAS) {
+        return cudaSuccess;
+    }
+    return with_type(y->type, [&](auto t) {
+        using T = decltype(t);
+        fill_rows<T><<<(int) y->ne[1], 256, 0, l.stream>>>((T *) y->data, (const float *) init->data, y->ne[0], row_stride(y));
+        return cudaGetLastError();
+    });
+}
+
 cudaError_t qlora_cuda_linear(ggml_tensor * y, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *w = y->src[0], *x = y->src[1];
-    operand            a;
+    qlora_matrix       a, c;
     float              beta;
     QL_TRY(weight_operand(w, y->src[3], x->type, l, a));
-    QL_TRY(initial(y, y->src[2], op->iparam[0], l, beta));
-    return product(l, true, false, w->ne[1], x->ne[1], w->ne[0], op->fparam[0], a, activation(x), beta, y);
+    QL_TRY(qlora_initial(y, y->src[2], op->iparam[0], l, beta, c));
+    return qlora_gemm(l, true, false, w->ne[1], x->ne[1], w->ne[0], op->fparam[0], a, matrix_of(x), beta, c, matrix_of(y));
 }
 
 cudaError_t qlora_cuda_linear_back(ggml_tensor * dx, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *w = dx->src[0], *dy = dx->src[1];
-    operand            a;
+    qlora_matrix       a;
     QL_TRY(weight_operand(w, dx->src[2], dy->type, l, a));
-    return product(l, false, false, w->ne[0], dy->ne[1], w->ne[1], op->fparam[0], a, activation(dy), op->iparam[0] ? 1.0f : 0.0f, dx);
+    const qlora_matrix d = matrix_of(dx);
+    return qlora_gemm(l, false, false, w->ne[0], dy->ne[1], w->ne[1], op->fparam[0], a, matrix_of(dy), op->iparam[0] ? 1.0f : 0.0f, d, d);
 }
 
 cudaError_t qlora_cuda_outer(ggml_tensor * dw, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *dy = dw->src[0], *x = dw->src[1];
-    return product(l, false, true, x->ne[0], dy->ne[0], x->ne[1], op->fparam[0], activation(x), activation(dy), 1.0f, dw);
+    const qlora_matrix d = matrix_of(dw);
+    return qlora_gemm(l, false, true, x->ne[0], dy->ne[0], x->ne[1], op->fparam[0], matrix_of(x), matrix_of(dy), 1.0f, d, d);
 }
 
 cudaError_t qlora_cuda_bias_back(ggml_tensor * db, const qlora_op *, const qlora_launch & l) {

@@ -21,15 +21,20 @@ __global__ void loss_kernel(float * logits, const int32_t * labels, const float 
         }
         return;
     }
-    float m = -INFINITY;
+    // one pass: every thread keeps its maximum and the sum of exponentials below it
+    float m = -INFINITY, s = 0;
     for (int64_t j = threadIdx.x; j < n; j += THREADS) {
-        m = fmaxf(m, x[j]);
+        const float v = x[j];
+        if (v > m) {
+            s = s * expf(m - v) + 1.0f;
+            m = v;
+        } else {
+            s += expf(v - m);
+        }
     }
-    m       = block_max(m, shared);
-    float s = 0;
-    for (int64_t j = threadIdx.x; j < n; j += THREADS) {
-        s += expf(x[j] - m);
-    }
+    const float top = block_max(m, shared);
+    s               = m == -INFINITY ? 0.0f : s * expf(m - top);
+    m               = top;
     s = block_sum(s, shared);
     if (threadIdx.x == 0) {
         losses[blockIdx.x] = logf(s) - (x[label] - m);
@@ -52,13 +57,12 @@ __global__ void loss_kernel(float * logits, const int32_t * labels, const float 
 } // namespace
 
 // iparam[1] is the type of the gradient.
-cudaError_t qlora_cuda_loss(ggml_tensor * packed, const qlora_op * op, const qlora_launch & l) {
-    const ggml_tensor *logits = packed->src[0], *labels = packed->src[1], *scale = packed->src[2];
-    float *            losses = (float *) packed->data + logits->ne[0] * logits->ne[1];
+cudaError_t qlora_cuda_loss(ggml_tensor * logits, const qlora_op * op, const qlora_launch & l) {
+    const ggml_tensor *labels = logits->src[0], *scale = logits->src[1], *losses = logits->src[2];
     return with_type(op->iparam[1], [&](auto t) {
         using T = decltype(t);
         loss_kernel<T><<<(int) logits->ne[1], THREADS, 0, l.stream>>>((float *) logits->data, (const int32_t *) labels->data, (const float *) scale->data,
-                                                                     losses, logits->ne[0], row_stride(logits), op->iparam[0] != 0);
+                                                                     (float *) losses->data, logits->ne[0], row_stride(logits), op->iparam[0] != 0);
         return cudaGetLastError();
     });
 }

@@ -1,56 +1,94 @@
-// RMSNorm and its VJP, one block a row. The residual stream may be F32 while normalised rows are 16-bit.
+// RMSNorm and its VJP, one block a row. Rows are those of a matrix or of [d, heads, n]. The residual stream may be F32 while
+// normalised rows are 16-bit. N is the number of elements a thread moves at once.
 #include "launch.cuh"
 
 namespace {
 
-template <typename X> __device__ float inverse_rms(const X * x, int64_t d, float eps, float * shared) {
+// Where row i of a tensor lies, in elements.
+struct row_map {
+    int64_t heads, head_ld, ld;
+    __device__ __forceinline__ int64_t at(int64_t i) const { return i / heads * ld + i % heads * head_ld; }
+};
+
+row_map rows_of(const ggml_tensor * t) {
+    return t->ne[2] > 1 ? row_map{t->ne[1], (int64_t) (t->nb[1] / t->nb[0]), (int64_t) (t->nb[2] / t->nb[0])} : row_map{1, 0, row_stride(t)};
+}
+
+template <int N, typename X> __device__ float inverse_rms(const X * x, int64_t d, float eps, float * shared) {
     float s = 0;
-    for (int64_t j = threadIdx.x; j < d; j += blockDim.x) {
-        const float v = to_f32(x[j]);
-        s += v * v;
+    for (int64_t j = threadIdx.x * N; j < d; j += blockDim.x * N) {
+        const pack<X, N> v = load<N>(x + j);
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            s += to_f32(v.v[i]) * to_f32(v.v[i]);
+        }
     }
     return rsqrtf(block_sum(s, shared) / (float) d + eps);
 }
 
-template <typename X, typename Y>
-__global__ void norm_kernel(Y * y, const X * x, const float * w, int64_t d, int64_t y_ld, int64_t x_ld, float eps) {
+template <int N, typename X, typename Y>
+__global__ void norm_kernel(Y * y, const X * x, const float * w, int64_t d, row_map ym, row_map xm, float eps) {
     __shared__ float shared[33];
-    x += blockIdx.x * x_ld;
-    y += blockIdx.x * y_ld;
-    const float r = inverse_rms(x, d, eps, shared);
-    for (int64_t j = threadIdx.x; j < d; j += blockDim.x) {
-        y[j] = from_f32<Y>(to_f32(x[j]) * r * w[j]);
+    x += xm.at(blockIdx.x);
+    y += ym.at(blockIdx.x);
+    const float r = inverse_rms<N>(x, d, eps, shared);
+    for (int64_t j = threadIdx.x * N; j < d; j += blockDim.x * N) {
+        const pack<X, N>     v = load<N>(x + j);
+        const pack<float, N> k = load<N>(w + j);
+        pack<Y, N>           out;
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            out.v[i] = from_f32<Y>(to_f32(v.v[i]) * r * k.v[i]);
+        }
+        store<N>(y + j, out);
     }
 }
 
 // With g = dy*w and r = 1/rms: dx = r*g - x * r^3 * mean(g*x).
-template <typename X, typename Y, typename D>
-__global__ void norm_back_kernel(D * dx, const Y * dy, const X * x, const float * w, int64_t d, int64_t dx_ld, int64_t dy_ld, int64_t x_ld,
-                                 float eps, bool accumulate) {
+template <int N, typename X, typename Y, typename D>
+__global__ void norm_back_kernel(D * dx, const Y * dy, const X * x, const float * w, int64_t d, row_map dxm, row_map dym, row_map xm, float eps,
+                                 bool accumulate) {
     __shared__ float shared[33];
-    x += blockIdx.x * x_ld;
-    dy += blockIdx.x * dy_ld;
-    dx += blockIdx.x * dx_ld;
-    const float r = inverse_rms(x, d, eps, shared);
+    x += xm.at(blockIdx.x);
+    dy += dym.at(blockIdx.x);
+    dx += dxm.at(blockIdx.x);
+    const float r = inverse_rms<N>(x, d, eps, shared);
     float       s = 0;
-    for (int64_t j = threadIdx.x; j < d; j += blockDim.x) {
-        s += to_f32(dy[j]) * w[j] * to_f32(x[j]);
+    for (int64_t j = threadIdx.x * N; j < d; j += blockDim.x * N) {
+        const pack<X, N>     v = load<N>(x + j);
+        const pack<Y, N>     g = load<N>(dy + j);
+        const pack<float, N> k = load<N>(w + j);
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            s += to_f32(g.v[i]) * k.v[i] * to_f32(v.v[i]);
+        }
     }
     const float c = block_sum(s, shared) * r * r * r / (float) d;
-    for (int64_t j = threadIdx.x; j < d; j += blockDim.x) {
-        const float v = r * to_f32(dy[j]) * w[j] - c * to_f32(x[j]);
-        dx[j]         = from_f32<D>(accumulate ? to_f32(dx[j]) + v : v);
+    for (int64_t j = threadIdx.x * N; j < d; j += blockDim.x * N) {
+        const pack<X, N>     v = load<N>(x + j);
+        const pack<Y, N>     g = load<N>(dy + j);
+        const pack<float, N> k = load<N>(w + j);
+        pack<D, N>           out;
+        if (accumulate) {
+            out = load<N>(dx + j);
+        }
+#pragma unroll
+        for (int i = 0; i < N; i++) {
+            const float step = r * to_f32(g.v[i]) * k.v[i] - c * to_f32(v.v[i]);
+            out.v[i]         = from_f32<D>(accumulate ? to_f32(out.v[i]) + step : step);
+        }
+        store<N>(dx + j, out);
     }
 }
 
-// One block per 32 columns; the rows' inverse rms are computed on the way by a second pass over x, which stays in cache.
+// One block per 32 columns.
 template <typename X, typename Y>
-__global__ void norm_back_w_kernel(float * dw, const Y * dy, const X * x, const float * inv, int64_t d, int64_t n, int64_t dy_ld, int64_t x_ld) {
+__global__ void norm_back_w_kernel(float * dw, const Y * dy, const X * x, const float * inv, int64_t d, int64_t n, row_map dym, row_map xm) {
     __shared__ float part[8][33];
     const int64_t    j = blockIdx.x * 32 + threadIdx.x;
     float            s = 0;
     for (int64_t t = threadIdx.y; t < n && j < d; t += 8) {
-        s += to_f32(dy[t * dy_ld + j]) * to_f32(x[t * x_ld + j]) * inv[t];
+        s += to_f32(dy[dym.at(t) + j]) * to_f32(x[xm.at(t) + j]) * inv[t];
     }
     part[threadIdx.y][threadIdx.x] = s;
     __syncthreads();
@@ -62,9 +100,9 @@ __global__ void norm_back_w_kernel(float * dw, const Y * dy, const X * x, const 
     }
 }
 
-template <typename X> __global__ void inverse_rms_kernel(float * inv, const X * x, int64_t d, int64_t ld, float eps) {
+template <typename X> __global__ void inverse_rms_kernel(float * inv, const X * x, int64_t d, row_map xm, float eps) {
     __shared__ float shared[33];
-    const float      r = inverse_rms(x + blockIdx.x * ld, d, eps, shared);
+    const float      r = inverse_rms<1>(x + xm.at(blockIdx.x), d, eps, shared);
     if (threadIdx.x == 0) {
         inv[blockIdx.x] = r;
     }
@@ -72,6 +110,20 @@ template <typename X> __global__ void inverse_rms_kernel(float * inv, const X * 
 
 int threads_for(int64_t d) {
     return d >= 1024 ? 256 : d >= 256 ? 128 : 32;
+}
+
+int rows_in(const ggml_tensor * t) {
+    return (int) (t->ne[1] * t->ne[2]);
+}
+
+// Heads must be aligned as rows are.
+template <typename F> cudaError_t with_row_packs(std::initializer_list<const ggml_tensor *> tensors, F && fn) {
+    for (const ggml_tensor * t : tensors) {
+        if (t->ne[2] > 1 && t->nb[2] % (4 * t->nb[0]) != 0) {
+            return fn(std::integral_constant<int, 1>{});
+        }
+    }
+    return with_packs<4>(tensors, fn);
 }
 
 } // namespace
@@ -82,9 +134,11 @@ cudaError_t qlora_cuda_norm(ggml_tensor * y, const qlora_op * op, const qlora_la
         return with_type(y->type, [&](auto ty) {
             using X = decltype(tx);
             using Y = decltype(ty);
-            norm_kernel<X, Y><<<(int) x->ne[1], threads_for(x->ne[0]), 0, l.stream>>>((Y *) y->data, (const X *) x->data, (const float *) w->data,
-                                                                                    x->ne[0], row_stride(y), row_stride(x), op->fparam[0]);
-            return cudaGetLastError();
+            return with_row_packs({x, y, w}, [&](auto n) {
+                norm_kernel<n.value, X, Y><<<rows_in(x), threads_for(x->ne[0]), 0, l.stream>>>((Y *) y->data, (const X *) x->data, (const float *) w->data,
+                                                                                              x->ne[0], rows_of(y), rows_of(x), op->fparam[0]);
+                return cudaGetLastError();
+            });
         });
     });
 }
@@ -97,10 +151,12 @@ cudaError_t qlora_cuda_norm_back(ggml_tensor * dx, const qlora_op * op, const ql
                 using X = decltype(tx);
                 using Y = decltype(ty);
                 using D = decltype(td);
-                norm_back_kernel<X, Y, D><<<(int) x->ne[1], threads_for(x->ne[0]), 0, l.stream>>>(
-                    (D *) dx->data, (const Y *) dy->data, (const X *) x->data, (const float *) w->data, x->ne[0], row_stride(dx), row_stride(dy),
-                    row_stride(x), op->fparam[0], op->iparam[0] != 0);
-                return cudaGetLastError();
+                return with_row_packs({x, dy, dx, w}, [&](auto n) {
+                    norm_back_kernel<n.value, X, Y, D><<<rows_in(x), threads_for(x->ne[0]), 0, l.stream>>>(
+                        (D *) dx->data, (const Y *) dy->data, (const X *) x->data, (const float *) w->data, x->ne[0], rows_of(dx), rows_of(dy), rows_of(x),
+                        op->fparam[0], op->iparam[0] != 0);
+                    return cudaGetLastError();
+                });
             });
         });
     });
@@ -108,7 +164,8 @@ cudaError_t qlora_cuda_norm_back(ggml_tensor * dx, const qlora_op * op, const ql
 
 cudaError_t qlora_cuda_norm_back_w(ggml_tensor * dw, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *dy = dw->src[0], *x = dw->src[1], *scratch = dw->src[2];
-    if (scratch == nullptr || scratch->ne[0] < x->ne[1]) {
+    const int          rows = rows_in(x);
+    if (scratch == nullptr || scratch->ne[0] < rows) {
         return cudaErrorInvalidValue;
     }
     float * inv = (float *) scratch->data;
@@ -116,9 +173,9 @@ cudaError_t qlora_cuda_norm_back_w(ggml_tensor * dw, const qlora_op * op, const 
         return with_type(dy->type, [&](auto ty) {
             using X = decltype(tx);
             using Y = decltype(ty);
-            inverse_rms_kernel<X><<<(int) x->ne[1], threads_for(x->ne[0]), 0, l.stream>>>(inv, (const X *) x->data, x->ne[0], row_stride(x), op->fparam[0]);
+            inverse_rms_kernel<X><<<rows, threads_for(x->ne[0]), 0, l.stream>>>(inv, (const X *) x->data, x->ne[0], rows_of(x), op->fparam[0]);
             norm_back_w_kernel<X, Y><<<blocks_for(x->ne[0], 32), dim3(32, 8), 0, l.stream>>>((float *) dw->data, (const Y *) dy->data, (const X *) x->data,
-                                                                                          inv, x->ne[0], x->ne[1], row_stride(dy), row_stride(x));
+                                                                                          inv, x->ne[0], rows, rows_of(dy), rows_of(x));
             return cudaGetLastError();
         });
     });

@@ -1,5 +1,6 @@
 // What libqlora-cuda.so exports besides ggml's own ggml_backend_init.
 #pragma once
+#include "device.h"
 #include "ggml-backend.h"
 
 #ifdef __cplusplus
@@ -8,13 +9,26 @@ extern "C" {
 
 #define QLORA_EXPORT __attribute__((visibility("default")))
 
+struct qlora_op;
+
 // Hash of the headers the module was built with; the binary refuses a module whose stamp is not its own.
 QLORA_EXPORT const char * qlora_cuda_stamp(void);
-// Makes a backend of this module compute training nodes. Returns 0, or 1 with qlora_cuda_error set.
-QLORA_EXPORT int qlora_cuda_attach(ggml_backend_t backend);
-QLORA_EXPORT void qlora_cuda_detach(ggml_backend_t backend);
+// A session computes training nodes on the stream of a backend of this module. NULL with qlora_cuda_error set on failure.
+QLORA_EXPORT void * qlora_cuda_open(ggml_backend_t backend);
+QLORA_EXPORT void   qlora_cuda_close(void * session);
+// Queues n nodes in order. Returns 0, or 1 with qlora_cuda_error set.
+QLORA_EXPORT int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
 // What went wrong in this thread's last failing call.
 QLORA_EXPORT const char * qlora_cuda_error(void);
+
+// Describes device index, as CUDA numbers them. Returns 0, or a cudaError_t.
+QLORA_EXPORT int qlora_cuda_device_info(int index, struct qlora_device_info * info);
+// The CUDA runtime in the module and the newest that the driver knows, as 1000 * major + 10 * minor; 0 without a driver.
+QLORA_EXPORT void qlora_cuda_versions(int * runtime, int * driver);
+// What the module was compiled for, as CMake names it: "75-real 80-real 90".
+QLORA_EXPORT const char * qlora_cuda_architectures(void);
+// Sends the messages and the last words of the module's own copy of ggml to the binary.
+QLORA_EXPORT void qlora_cuda_set_log(ggml_log_callback log, ggml_abort_callback_t abort);
 
 #ifdef __cplusplus
 }

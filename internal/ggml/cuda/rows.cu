@@ -44,7 +44,7 @@ cudaError_t qlora_cuda_embed(ggml_tensor * y, const qlora_op *, const qlora_laun
     }
     gather_bytes<<<(int) n, 128, 0, l.stream>>>((uint8_t *) scratch->data, (const uint8_t *) e->data, (const int32_t *) tokens->data, (int64_t) e->nb[1]);
     QL_TRY(cudaGetLastError());
-    return qlora_dequantise(e->type, scratch->data, y->type, y->data, y->ne[0] * n, l.stream);
+    return qlora_dequantise_rows(e, scratch->data, n, y->type, y->data, row_stride(y), l.stream);
 }
 
 cudaError_t qlora_cuda_embed_back(ggml_tensor * de, const qlora_op *, const qlora_launch & l) {

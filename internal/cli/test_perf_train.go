@@ -1,0 +1,128 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/perf"
+	"github.com/qlora/qlora/internal/train"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// perfTrainOptions are the flags of test perf --train.
+type perfTrainOptions struct {
+	on            bool
+	rows, length  int
+	rank, accum   int
+	steps, warmup int
+	recompute     string
+	precision     string
+}
+
+// perfTrainFlags and perfRunFlags name the flags that only mean something with
+// --train, and only without it.
+var (
+	perfTrainFlags = []string{"micro-batch-size", "ctx-size", "rank", "recompute", "grad-accum", "steps", "warmup", "precision"}
+	perfRunFlags   = []string{"n-prompt", "n-gen", "repetitions", "no-warmup", "flash-attn"}
+)
+
+func (o *perfTrainOptions) addFlags(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.on, "train", false, "measure training; the flags below are for it")
+	flags.IntVar(&o.rows, "micro-batch-size", 4, "rows computed at a time")
+	flags.IntVarP(&o.length, "ctx-size", "c", 2048, "tokens of a row")
+	flags.IntVar(&o.rank, "rank", 16, "rank of the adapters")
+	enumVar(flags, &o.recompute, "recompute", engine.RecomputeAuto,
+		[]string{engine.RecomputeNone, engine.RecomputeBlock, engine.RecomputeAuto}, "when to compute activations twice to save memory")
+	enumVar(flags, &o.precision, "precision", config.PrecisionAuto, append([]string{config.PrecisionAuto}, config.Precisions...), "type of activations; auto: the best that the device has")
+	flags.IntVar(&o.accum, "grad-accum", 1, "micro-batches of a step")
+	flags.IntVar(&o.steps, "steps", 6, "optimiser steps, warm-up included")
+	flags.IntVar(&o.warmup, "warmup", 2, "first steps that are not measured")
+}
+
+func (o *perfTrainOptions) check(cmd *cobra.Command) error {
+	foreign, with := perfTrainFlags, "only goes with --train"
+	if o.on {
+		foreign, with = perfRunFlags, "does not go with --train"
+	}
+	for _, name := range foreign {
+		if cmd.Flags().Changed(name) {
+			return fmt.Errorf("--%s %s", name, with)
+		}
+	}
+	switch {
+	case o.rows < 1 || o.length < 1 || o.rank < 1 || o.accum < 1 || o.steps < 1:
+		return errors.New("--micro-batch-size, --ctx-size, --rank, --grad-accum and --steps must be positive")
+	case o.warmup < 0 || o.warmup >= o.steps:
+		return fmt.Errorf("--warmup %d of --steps %d leaves no step to measure", o.warmup, o.steps)
+	}
+	return nil
+}
+
+// measured is the step to measure and where: the settings of a run by default, but for
+// what the flags say, no dropout and a constant learning rate.
+func (o *perfOptions) measured(s *ui.Streams) (perf.TrainOptions, error) {
+	t, r := o.train, config.DefaultRun()
+	r.MicroBatchSize, r.Rank, r.Alpha, r.Recompute, r.Threads = t.rows, t.rank, 2*float64(t.rank), t.recompute, o.threads
+	r.Method, r.Target, r.Dropout = engine.MethodQLoRA, "all", 0
+	r.Device, r.NGPULayers, r.Precision = o.device, o.gpuLayers, t.precision
+	device, err := openTrainDevice(&r, nil, s)
+	if err != nil {
+		return perf.TrainOptions{}, err
+	}
+	return perf.TrainOptions{Engine: engineOptions(r, device, t.length), Accum: t.accum, Steps: t.steps, Warmup: t.warmup, LearningRate: 1e-4}, nil
+}
+
+// perfTrainSummary ends the JSON output of test perf --train.
+type perfTrainSummary struct {
+	Results []perf.TrainResult `json:"results"`
+}
+
+func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
+	logLlama(ctx)
+	options, err := o.measured(s)
+	if err != nil {
+		return err
+	}
+	bar := ui.NewProgress(s, int64(len(o.models)*o.train.steps), "measure", "steps")
+	defer bar.Finish()
+	var results []perf.TrainResult
+	for _, model := range o.models {
+		bar.Describe(model)
+		if err := checkModel(model, nil); err != nil {
+			return err
+		}
+		r, err := perf.MeasureTraining(ctx, model, options, func() { bar.Add(1) })
+		if err != nil {
+			return perfTrainError(ctx, err)
+		}
+		if err := s.Event("result", r); err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	bar.Finish()
+	if s.JSON {
+		return s.Event("summary", perfTrainSummary{Results: results})
+	}
+	return perf.WriteTraining(s.Out, o.format, results)
+}
+
+func perfTrainError(ctx context.Context, err error) error {
+	var diverged *train.Diverged
+	switch {
+	case errors.As(err, &diverged):
+		return ui.Fail(ui.ExitDiverged, err, "see whether the model answers sensibly with 'qlora run'")
+	case ctx.Err() != nil:
+		return err
+	case strings.Contains(err.Error(), "out of memory"):
+		return ui.Fail(ui.ExitDevice, err, "ask for a smaller --micro-batch-size or --ctx-size, or for --recompute block")
+	}
+	return invalidInput(err)
+}

@@ -1,0 +1,10 @@
+// What the module tells of a device. Plain C: the binding reads it too.
+#pragma once
+
+struct qlora_device_info {
+    char name[256];
+    char uuid[48];     // GPU-8-4-4-4-12 hexadecimal digits, as NVML spells it
+    char pci[32];      // domain:bus:device.function
+    int  major, minor; // compute capability
+    int  has_code;     // 1 when the module holds code that runs on it
+};

@@ -1,0 +1,92 @@
+#include "session.cuh"
+
+#include "gemm.cuh"
+#include "launch.cuh"
+#include "profile.cuh"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace {
+
+thread_local char message[256];
+
+qlora_launch_fn launcher(int kind) {
+    switch (kind) {
+#define QL_CASE(kind, name) \
+    case QLORA_OP_##kind: return qlora_cuda_##name;
+        QL_OPS(QL_CASE)
+        default: return nullptr;
+    }
+}
+
+const char * kind_name(int kind) {
+    switch (kind) {
+#define QL_NAME(kind, name) \
+    case QLORA_OP_##kind: return #name;
+        QL_OPS(QL_NAME)
+        default: return "unknown";
+    }
+}
+
+constexpr size_t WORKSPACE = 64u << 20; // cuBLAS wants 32 MiB on Hopper; long sums are split into more
+
+} // namespace
+
+void qlora_fail(const char * format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+}
+
+extern "C" __attribute__((visibility("default"))) const char * qlora_cuda_error(void) {
+    return message;
+}
+
+qlora_launch * qlora_session_new(int device, cudaStream_t stream) {
+    qlora_launch * s = new qlora_launch{};
+    s->stream = stream, s->device = device, s->workspace_size = WORKSPACE;
+    if (cublasLtCreate(&s->lt) != CUBLAS_STATUS_SUCCESS) {
+        qlora_fail("cuBLAS could not be started on device %d", device);
+        delete s;
+        return nullptr;
+    }
+    if (cudaMalloc(&s->workspace, s->workspace_size) != cudaSuccess) {
+        cudaGetLastError();
+        qlora_fail("out of memory: no workspace for cuBLAS on device %d", device);
+        cublasLtDestroy(s->lt);
+        delete s;
+        return nullptr;
+    }
+    s->plans   = qlora_plans_new();
+    s->profile = qlora_profile_new();
+    return s;
+}
+
+void qlora_session_free(qlora_launch * s) {
+    cudaSetDevice(s->device);
+    cudaStreamSynchronize(s->stream);
+    qlora_profile_free(s->profile, kind_name);
+    qlora_plans_free(s->plans);
+    cublasLtDestroy(s->lt);
+    cudaFree(s->workspace);
+    delete s;
+}
+
+extern "C" __attribute__((visibility("default"))) int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
+    const qlora_launch & l = *(const qlora_launch *) session;
+    cudaError_t          e = cudaSetDevice(l.device);
+    for (int i = 0; i < n; i++) {
+        const qlora_launch_fn fn = launcher(ops[i]->kind);
+        if (e == cudaSuccess) {
+            e = fn == nullptr ? cudaErrorNotSupported : fn(nodes[i], ops[i], l);
+        }
+        if (e != cudaSuccess) {
+            qlora_fail("%s of %s: %s", kind_name(ops[i]->kind), nodes[i]->name, cudaGetErrorString(e));
+            return 1;
+        }
+        qlora_profile_mark(l.profile, ops[i]->kind, l.stream);
+    }
+    return 0;
+}

@@ -1,0 +1,10 @@
+# The stamp of the headers that both sides of the module's boundary must agree on; Stamp in ../module.go computes the same.
+function(qlora_stamp result)
+    set(hashes "")
+    foreach(header ops.h ggml_pinned.h cuda/plugin.h cuda/device.h)
+        file(SHA256 "${CMAKE_CURRENT_FUNCTION_LIST_DIR}/../${header}" hash)
+        string(APPEND hashes "${hash}")
+    endforeach()
+    string(SHA256 stamp "${hashes}")
+    set(${result} "${stamp}" PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,56 @@
+package ggml
+
+// #include "bridge.h"
+import "C"
+
+import "fmt"
+
+// Device is a GPU that a module can compute on.
+type Device struct {
+	Index        int    // as CUDA numbers the devices that CUDA_VISIBLE_DEVICES leaves
+	Name         string // in ggml's registry, for libllama: CUDA0
+	Description  string // the vendor's: NVIDIA H100 80GB HBM3
+	UUID         string // as NVML spells it: GPU-...
+	PCI          string // domain:bus:device.function
+	Major, Minor int    // compute capability
+	HasCode      bool   // whether the module holds code that runs on it
+	Free, Total  uint64 // bytes
+}
+
+// Capability is the compute capability without its dot: 75, 90.
+func (d Device) Capability() int { return 10*d.Major + d.Minor }
+
+// CUDAVersion is 1000 * major + 10 * minor.
+type CUDAVersion int
+
+// Major is the part that a driver and a library must share, or the driver's be greater.
+func (v CUDAVersion) Major() int { return int(v) / 1000 }
+
+func (v CUDAVersion) String() string { return fmt.Sprintf("%d.%d", int(v)/1000, int(v)%1000/10) }
+
+// DeviceCount is the number of GPUs that CUDA_VISIBLE_DEVICES leaves.
+func (m *Module) DeviceCount() int { return int(C.ggml_backend_reg_dev_count(m.reg)) }
+
+// Devices describes all of them.
+func (m *Module) Devices() []Device {
+	var out []Device
+	for i := range m.DeviceCount() {
+		out = append(out, m.Device(i))
+	}
+	return out
+}
+
+// Device describes one of them, from 0 to DeviceCount-1. It starts CUDA on it, which takes some of its memory.
+func (m *Module) Device(index int) Device {
+	dev := C.ggml_backend_reg_dev_get(m.reg, C.size_t(index))
+	var free, total C.size_t
+	C.ggml_backend_dev_memory(dev, &free, &total)
+	d := Device{Index: index, Name: C.GoString(C.ggml_backend_dev_name(dev)), Description: C.GoString(C.ggml_backend_dev_description(dev)),
+		Free: uint64(free), Total: uint64(total)}
+	var info C.struct_qlora_device_info
+	if C.qlora_module_device_info(m.ptr, C.int(index), &info) == 0 {
+		d.UUID, d.PCI = C.GoString(&info.uuid[0]), C.GoString(&info.pci[0])
+		d.Major, d.Minor, d.HasCode = int(info.major), int(info.minor), info.has_code != 0
+	}
+	return d
+}
