@@ -42,7 +42,7 @@ func (s *Store) Save(p Progress, state *State, extras ...Extra) (string, error) 
 	if err := state.Check(); err != nil {
 		return "", fmt.Errorf("checkpoint of step %d: %w", p.Step, err)
 	}
-	path := s.path(p.Step)
+	path := s.Path(p.Step)
 	if err := s.save(path, p, state, extras); err != nil {
 		return "", fmt.Errorf("save %s: %w", path, err)
 	}

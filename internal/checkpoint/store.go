@@ -37,7 +37,8 @@ type Entry struct {
 	EvalLoss *float64 // when the step was evaluated
 }
 
-func (s *Store) path(step int) string { return filepath.Join(s.dir, prefix+strconv.Itoa(step)) }
+// Path is where the checkpoint of step is, or would be.
+func (s *Store) Path(step int) string { return filepath.Join(s.dir, prefix+strconv.Itoa(step)) }
 
 // complete tells whether the checkpoint at path has its marker.
 func complete(path string) bool {

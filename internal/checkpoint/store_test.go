@@ -93,7 +93,7 @@ func TestPruneKeepsNewestAndBest(t *testing.T) {
 	for step, loss := range []float64{3, 1, 2, 2, 2, 2} {
 		saveLoss(t, s, step, loss)
 	}
-	if err := os.MkdirAll(s.path(7)+tempSuffix, 0o777); err != nil {
+	if err := os.MkdirAll(s.Path(7)+tempSuffix, 0o777); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Prune(0); err != nil {
@@ -102,7 +102,7 @@ func TestPruneKeepsNewestAndBest(t *testing.T) {
 	if got := steps(t, s); !slices.Equal(got, []int{0, 1, 2, 3, 4, 5}) {
 		t.Errorf("keep 0 leaves %v", got)
 	}
-	if err := s.Prune(2, s.path(3)); err != nil {
+	if err := s.Prune(2, s.Path(3)); err != nil {
 		t.Fatal(err)
 	}
 	if got := steps(t, s); !slices.Equal(got, []int{1, 3, 4, 5}) {
@@ -129,7 +129,7 @@ func TestRewindPutsLaterOnesAside(t *testing.T) {
 		if got := steps(t, s); !slices.Equal(got, []int{5}) {
 			t.Errorf("after rewinding to 5: %v", got)
 		}
-		c, err := Load(s.path(15) + oldSuffix)
+		c, err := Load(s.Path(15) + oldSuffix)
 		if err != nil || c.Progress.Step != 15 {
 			t.Errorf("step 15 put aside: %v", err)
 		}

@@ -42,24 +42,27 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 	case first = <-signals:
 		cancel()
 	}
-	select {
-	case code := <-done:
-		return code
-	case <-signals:
-		return ui.ExitInterrupted
-	case <-time.After(grace):
+	began, slow := time.Now(), time.After(grace)
+	for {
+		select {
+		case code := <-done:
+			return code
+		case <-slow:
+			sayStopping(first, s)
+		case <-signals:
+			if time.Since(began) >= signalRepeats() {
+				return ui.ExitInterrupted
+			}
+		}
 	}
+}
+
+func sayStopping(sig os.Signal, s *ui.Streams) {
 	lead := ""
 	if s.ErrTTY {
 		lead = "\n" // off the line of a progress bar and of the terminal's ^C
 	}
-	s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, first)
-	select {
-	case code := <-done:
-		return code
-	case <-signals:
-		return ui.ExitInterrupted
-	}
+	s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
 }
 
 func execute(ctx context.Context, args []string, s *ui.Streams) int {

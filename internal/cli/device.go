@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -16,7 +17,8 @@ import (
 // deviceOptions say where a command computes.
 type deviceOptions struct {
 	device    string
-	gpuLayers int // -1: all, or as many as fit
+	gpuLayers int         // -1: all, or as many as fit
+	world     *dist.World // of a rank, whose place on its machine says which GPU where device does not
 }
 
 // computeDevice is what was chosen; without a module it is the CPU.
@@ -82,6 +84,9 @@ func (o deviceOptions) wanted() (config.Device, error) {
 		want.Kind = config.DeviceCPU
 	case o.gpuLayers > 0:
 		want.Kind = config.DeviceCUDA
+	}
+	if o.world != nil && want.Index < 0 {
+		want.Index = o.world.LocalRank
 	}
 	return want, nil
 }

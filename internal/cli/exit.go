@@ -55,7 +55,10 @@ func contains(codes []int, code int) bool {
 func exitCode(err error) int {
 	var coded *ui.CodedError
 	var usage *usageError
+	var elsewhere *reported
 	switch {
+	case errors.As(err, &elsewhere):
+		return elsewhere.code
 	case err == nil:
 		return ui.ExitOK
 	case errors.As(err, &coded):
@@ -92,6 +95,9 @@ func asUsage(cmd *cobra.Command, err error) error {
 // report prints err with its hints and returns the exit code.
 func report(s *ui.Streams, err error) int {
 	code := exitCode(err)
+	if _, elsewhere := err.(*reported); elsewhere {
+		return code
+	}
 	hints := ui.Hints(err)
 	if code == ui.ExitSkipped { // the command finished and printed its summary
 		s.Warnf("%s", err)

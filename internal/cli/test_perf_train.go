@@ -72,7 +72,7 @@ func (o *perfOptions) measured(s *ui.Streams) (perf.TrainOptions, error) {
 	r.MicroBatchSize, r.Rank, r.Alpha, r.Recompute, r.Threads = t.rows, t.rank, 2*float64(t.rank), t.recompute, o.threads
 	r.Method, r.Target, r.Dropout = engine.MethodQLoRA, "all", 0
 	r.Device, r.NGPULayers, r.Precision = o.device, o.gpuLayers, t.precision
-	device, err := openTrainDevice(&r, s)
+	device, err := openTrainDevice(&r, nil, s)
 	if err != nil {
 		return perf.TrainOptions{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -22,6 +23,9 @@ type trainOptions struct {
 	resume   string
 	force    bool
 	dryRun   bool
+	devices  string      // of the ranks on this machine, as given
+	device   string      // of this process, empty where none was named
+	group    *dist.Group // the ranks that train together, nil for one alone
 }
 
 func (o *trainOptions) addFlags(cmd *cobra.Command) {
@@ -32,6 +36,7 @@ func (o *trainOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.resume, "resume", "", "continue from a `checkpoint`: last, best, or the folder of one or of a run")
 	flags.BoolVar(&o.force, "force", false, "put an existing run of that name aside and start anew")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report on the data and the plan, and stop before training")
+	o.addDeviceFlags(flags)
 }
 
 const trainLong = `Train fine-tunes a GGUF model on JSONL data. By default it trains low-rank
@@ -49,7 +54,11 @@ on GPUs that compute it, f16 on older ones, f32 on the CPU.
 
 Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
 (Ctrl-C), train finishes its step, saves and exits with 130; --resume last goes
-on from there, to the same result as a run that was never stopped.`
+on from there, to the same result as a run that was never stopped.
+
+With --devices, or started by torchrun, mpirun or Slurm, several processes share
+the micro-batches of each step. All settings, --grad-accum among them, speak of
+the whole step, so that the run is the same on one device and on several.`
 
 func newTrainCmd(s *ui.Streams) *cobra.Command {
 	var o trainOptions
@@ -69,6 +78,9 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
   # on the second GPU, in full precision
   qlora train -m base.gguf -d data/train.jsonl --device cuda:1 --precision f32
 
+  # on two GPUs
+  qlora train -m base.gguf -d data/train.jsonl --devices 0,1
+
   # go on after an interruption
   qlora train --resume last --name mine
 
@@ -76,8 +88,7 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
   qlora train --resume last`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := runTrain(cmd.Context(), o, s)
-			return err
+			return trainCommand(cmd, o, s)
 		},
 	}
 	o.addFlags(cmd)
@@ -89,28 +100,35 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	if err := o.findRun(s); err != nil {
 		return nil, err
 	}
-	r, err := o.resolve(time.Now())
+	now, err := o.startTime()
+	if err != nil {
+		return nil, explainRanks(err, runFolders{})
+	}
+	r, err := o.resolve(now)
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err, "see 'qlora train --help' for the settings")
 	}
+	if err := checkRanks(r, o.group.Size()); err != nil {
+		return nil, err
+	}
 	logLlama(ctx)
-	device, err := openTrainDevice(&r, s)
+	device, err := o.openDevice(&r, s)
 	if err != nil {
 		return nil, err
 	}
-	if !o.dryRun {
+	if !o.dryRun && o.group.Leads() {
 		release, err := foldersOf(r).claim(o.resume != "", o.force, s)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 	}
-	job, err := openJob(ctx, r, device, s)
+	job, err := openJob(ctx, r, device, o.group, s)
 	if errors.Is(err, context.Canceled) {
 		return nil, ui.Fail(ui.ExitInterrupted, errors.New("interrupted before training began"))
 	}
 	if err != nil {
-		return nil, err
+		return nil, explainRanks(err, foldersOf(r))
 	}
 	defer job.Close()
 	if err := job.describe(); err != nil {

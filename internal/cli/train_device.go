@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -11,9 +12,10 @@ import (
 // precisionTypes are the types of activations by the names that precision has.
 var precisionTypes = map[string]ggml.Type{"bf16": ggml.BF16, "f16": ggml.F16, "f32": ggml.F32}
 
-// openTrainDevice finds the device that r asks for and makes r's precision what the run will compute in.
-func openTrainDevice(r *config.Run, s *ui.Streams) (computeDevice, error) {
-	d, why, err := deviceOptions{device: r.Device, gpuLayers: r.NGPULayers}.find()
+// openTrainDevice finds the device that r asks for and makes r's precision what the run will compute in. Of a rank,
+// w is the place; nil for a process alone.
+func openTrainDevice(r *config.Run, w *dist.World, s *ui.Streams) (computeDevice, error) {
+	d, why, err := deviceOptions{device: r.Device, gpuLayers: r.NGPULayers, world: w}.find()
 	if err != nil {
 		return d, err
 	}

@@ -167,7 +167,7 @@ func TestTrainOnSampledGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	job, err := openJob(t.Context(), r, computeDevice{}, s)
+	job, err := openJob(t.Context(), r, computeDevice{}, nil, s)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/qlora/qlora/internal/checkpoint"
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/gpu"
@@ -21,20 +22,22 @@ import (
 
 // trainJob is a run with its files open, ready to be described and trained.
 type trainJob struct {
-	r       config.Run
-	device  computeDevice
-	s       *ui.Streams
-	folders runFolders
-	base    *gguf.File
-	data    *trainData
-	length  int // tokens of a row
-	engine  *engine.Engine
-	gpus    *trainGPUs
+	r        config.Run
+	device   computeDevice
+	s        *ui.Streams
+	folders  runFolders
+	base     *gguf.File
+	data     *trainData
+	length   int // tokens of a row
+	engine   *engine.Engine
+	gpus     *trainGPUs
+	group    *dist.Group      // nil for one process alone
+	parallel *engine.Parallel // engine in step with those of the group; nil alone
 }
 
 // openJob reads the model and the data and builds the engine.
-func openJob(ctx context.Context, r config.Run, device computeDevice, s *ui.Streams) (job *trainJob, err error) {
-	j := &trainJob{r: r, device: device, s: s, folders: foldersOf(r)}
+func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Group, s *ui.Streams) (job *trainJob, err error) {
+	j := &trainJob{r: r, device: device, s: s, folders: foldersOf(r), group: g}
 	defer func() {
 		if err != nil {
 			j.Close()
@@ -57,16 +60,34 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, s *ui.Stre
 	}
 	j.length = rowLength(r, j.data, context)
 	j.gpus = startTrainGPUs(gpu.Open, runDevices(device))
-	if j.engine, err = engine.New(j.base, engineOptions(r, device, j.length)); err != nil {
-		return nil, invalidInput(fmt.Errorf("prepare %s for training: %w", r.Model, err), prepareHints(r, err)...)
+	if err := j.openEngine(); err != nil {
+		return nil, err
 	}
 	return j, nil
+}
+
+// openEngine builds the engine and joins it to those of the other ranks.
+func (j *trainJob) openEngine() (err error) {
+	o := engineOptions(j.r, j.device, j.length)
+	if err := shareHost(&o, j.group); err != nil {
+		return err
+	}
+	if j.engine, err = engine.New(j.base, o); err != nil {
+		return invalidInput(fmt.Errorf("prepare %s for training: %w", j.r.Model, err), prepareHints(j.r, err)...)
+	}
+	if j.group.Size() > 1 {
+		j.parallel, err = j.engine.Parallel(j.group)
+	}
+	return err
 }
 
 // Close frees the engine and the model's mapping and ends the sampling of GPUs.
 // It may be called twice.
 func (j *trainJob) Close() error {
 	errs := []error{j.gpus.Stop()}
+	if j.parallel != nil {
+		errs = append(errs, j.parallel.Close())
+	}
 	if j.engine != nil {
 		errs = append(errs, j.engine.Close())
 	}
@@ -76,7 +97,7 @@ func (j *trainJob) Close() error {
 	if j.base != nil {
 		errs = append(errs, j.base.Close())
 	}
-	j.engine, j.data, j.base = nil, nil, nil
+	j.parallel, j.engine, j.data, j.base = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -133,6 +154,12 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	if err := loop.Prepare(from); err != nil {
 		return nil, err
 	}
+	if err := j.agree(loop, step); err != nil {
+		return nil, err
+	}
+	if !j.group.Leads() {
+		return nil, j.follow(ctx, loop, from)
+	}
 	if from != nil {
 		j.s.Infof("continuing from %s\n", from.Path)
 	}
@@ -148,7 +175,19 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	if closeErr := rep.Close(err); err == nil {
 		err = closeErr
 	}
+	if err == nil {
+		err = j.group.Barrier()
+	}
 	return summary, err
+}
+
+// follow trains as a rank that writes nothing, and ends when rank 0 has written
+// the result.
+func (j *trainJob) follow(ctx context.Context, loop *train.Loop, from *checkpoint.Checkpoint) error {
+	if _, err := loop.Run(ctx, from); err != nil {
+		return err
+	}
+	return j.group.Barrier()
 }
 
 // writeSettings leaves the resolved settings beside the result and in the
@@ -206,7 +245,10 @@ func (j *trainJob) runLoop(ctx context.Context, loop *train.Loop, from *checkpoi
 // loop is the training loop of the job, without hooks.
 func (j *trainJob) loop(store *checkpoint.Store) *train.Loop {
 	l := &train.Loop{Engine: j.engine, Data: j.data.epochs(j.r, j.length), Eval: j.data.evaluation(j.r, j.length),
-		Store: store, Options: loopOptions(j.r)}
+		Store: store, Options: loopOptions(j.r), Group: j.group}
+	if j.parallel != nil {
+		l.Engine = j.parallel
+	}
 	id := &l.Options.Identity
 	id.Settings, id.ConfigHash = j.r.Identity(train.ModelFingerprint(j.base))
 	id.Data = train.DataFingerprint(j.data.set)

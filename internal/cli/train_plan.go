@@ -22,13 +22,14 @@ type trainPlan struct {
 	ActivationBytes int64  `json:"activation_bytes"`
 	WorkspaceBytes  int64  `json:"workspace_bytes"`
 	TotalBytes      int64  `json:"total_bytes"`
+	Ranks           int    `json:"ranks"`
 }
 
 func (j *trainJob) plan() trainPlan {
 	r, p := j.r, j.engine.Plan()
 	return trainPlan{Run: r.Name, Method: r.Method, Device: j.device.name(), Precision: r.Precision, TrainedValues: p.Trained / 16, RowTokens: j.length,
 		TokensPerStep: r.MicroBatchSize * r.GradAccum * j.length, Recompute: p.Recompute, WeightBytes: p.Weights,
-		TrainedBytes: p.Trained, ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total()}
+		TrainedBytes: p.Trained, ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total(), Ranks: j.group.Size()}
 }
 
 // describe prints what would be trained on what, before the first step.
@@ -41,6 +42,9 @@ func (j *trainJob) describe() error {
 	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
 	j.s.Printf("tokens per step: %s = %d micro-batches x %d rows x %d tokens\n",
 		humanize.Comma(int64(plan.TokensPerStep)), r.GradAccum, r.MicroBatchSize, j.length)
+	if j.group.Size() > 1 {
+		j.s.Printf("%s\n", j.dealt())
+	}
 	j.s.Printf("memory by arithmetic: %s = weights %s + trained %s + activations %s (recompute %s) + workspace %s\n",
 		size(plan.TotalBytes), size(plan.WeightBytes), size(plan.TrainedBytes), size(plan.ActivationBytes), plan.Recompute, size(plan.WorkspaceBytes))
 	return j.s.Event("plan", plan)

@@ -86,7 +86,7 @@ func explainTraining(err error, f runFolders) error {
 	case errors.Is(err, syscall.ENOMEM):
 		return ui.Fail(ui.ExitDevice, err, "use less memory: --recompute block, a smaller --micro-batch-size or --ctx-size")
 	}
-	return err
+	return explainRanks(err, f)
 }
 
 // endState is how the run's folder records the end of a run.

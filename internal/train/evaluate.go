@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -19,6 +20,9 @@ func (l *Loop) evaluateIfDue(ctx context.Context) (improved bool, err error) {
 	start := l.now()
 	loss, tokens, err := l.evaluate(ctx)
 	if err != nil {
+		return false, err
+	}
+	if err := l.sameWeights(nil); err != nil {
 		return false, err
 	}
 	improved = l.judge(loss)
@@ -43,12 +47,45 @@ func (l *Loop) judge(loss float64) (improved bool) {
 	return true
 }
 
-// evaluate is the mean loss over all targets of the evaluation data.
+// evaluate is the mean loss over all targets of the evaluation data, of which
+// every rank computes its share.
 func (l *Loop) evaluate(ctx context.Context) (loss float64, tokens int64, err error) {
-	sum := 0.0
+	sum, tokens, err := l.evaluateShare(ctx)
+	cancelled := 0.0
+	if errors.Is(err, context.Canceled) {
+		cancelled, err = 1, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	sums := []float64{sum, float64(tokens), cancelled}
+	if err := l.Group.Sum64(sums); err != nil {
+		return 0, 0, err
+	}
+	sum, tokens = sums[0], int64(sums[1])
+	switch {
+	case sums[2] > 0:
+		return 0, 0, context.Canceled
+	case tokens == 0:
+		return 0, 0, fmt.Errorf("the evaluation data has no token with loss")
+	case !finite(sum):
+		return 0, 0, &Diverged{Step: l.p.Step, What: "evaluation loss", Value: sum}
+	}
+	return sum / float64(tokens), tokens, nil
+}
+
+// evaluateShare is the sum of the losses over the targets of this rank's
+// batches, and their number.
+func (l *Loop) evaluateShare(ctx context.Context) (sum float64, tokens int64, err error) {
 	for i := range l.Eval.Len() {
-		if err := ctx.Err(); err != nil {
+		if ctx.Err() != nil {
 			return 0, 0, context.Canceled
+		}
+		if err := l.Group.Err(); err != nil {
+			return 0, 0, err
+		}
+		if !l.mine(i) {
+			continue
 		}
 		b := l.Eval.Batch(i)
 		if b.Trained > 0 {
@@ -63,11 +100,5 @@ func (l *Loop) evaluate(ctx context.Context) (loss float64, tokens int64, err er
 			return 0, 0, err
 		}
 	}
-	if tokens == 0 {
-		return 0, 0, fmt.Errorf("the evaluation data has no token with loss")
-	}
-	if !finite(sum) {
-		return 0, 0, &Diverged{Step: l.p.Step, What: "evaluation loss", Value: sum}
-	}
-	return sum / float64(tokens), tokens, nil
+	return sum, tokens, nil
 }

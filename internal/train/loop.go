@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/qlora/qlora/internal/checkpoint"
+	"github.com/qlora/qlora/internal/dist"
 )
 
 // Loop is one training run. Set the exported fields, attach hooks, call Run
@@ -18,6 +19,10 @@ type Loop struct {
 	Eval    Batches // evaluation data in its fixed order, nil for none
 	Store   *checkpoint.Store
 	Options Options
+	// Group is the processes that share the micro-batches of each step and of
+	// each evaluation, nil for one alone. Their Engines' Step adds up the
+	// gradients of all. Only rank 0 writes to the Store.
+	Group *dist.Group
 	// Extras, when set, adds files to each checkpoint, such as the adapter in
 	// the form that other programs load.
 	Extras func(*checkpoint.State) []checkpoint.Extra
@@ -82,7 +87,11 @@ func (l *Loop) Run(ctx context.Context, from *checkpoint.Checkpoint) (*Result, e
 // says that there is none.
 func (l *Loop) turn(ctx context.Context) (reason string, err error) {
 	improved, err := l.evaluateIfDue(ctx)
-	if errors.Is(err, context.Canceled) || (err == nil && ctx.Err() != nil) {
+	stop := errors.Is(err, context.Canceled)
+	if err == nil {
+		stop, err = l.stopping(ctx)
+	}
+	if stop {
 		return "", l.interrupt()
 	}
 	if err != nil {
@@ -114,6 +123,9 @@ func (l *Loop) Prepare(from *checkpoint.Checkpoint) error {
 	if err := l.Options.Check(); err != nil {
 		return err
 	}
+	if n := l.Group.Size(); l.Options.Accum < n {
+		return fmt.Errorf("%d micro-batches per step for %d ranks: one each at least", l.Options.Accum, n)
+	}
 	if err := l.plan(); err != nil {
 		return err
 	}
@@ -142,7 +154,10 @@ func (l *Loop) begin(from *checkpoint.Checkpoint) error {
 			return err
 		}
 	}
-	if from != nil {
+	if err := l.sameWeights(nil); err != nil {
+		return err
+	}
+	if from != nil && l.Group.Leads() {
 		if err := l.Store.Rewind(l.p.Step); err != nil {
 			return err
 		}

@@ -42,19 +42,9 @@ func (l *Loop) step() error {
 // update accumulates the gradient of the mean loss over all trained tokens of
 // the step and applies it. It returns the sum of the losses.
 func (l *Loop) update(batches []*dataset.Batch, number int, s Step) (loss, norm float64, err error) {
-	scale := float32(1 / float64(s.Trained))
-	for micro, b := range batches {
-		if b.Trained == 0 {
-			continue
-		}
-		sum, err := l.Engine.Accumulate(b, scale, MicroSeed(l.Options.Seed, number, micro))
-		if err != nil {
-			return 0, 0, fmt.Errorf("step %d, micro-batch %d: %w", number, micro, err)
-		}
-		if !finite(sum) {
-			return 0, 0, &Diverged{Step: number, What: "loss", Value: sum / float64(b.Trained)}
-		}
-		loss += sum
+	loss, err = l.accumulate(batches, number, s.Trained)
+	if err != nil {
+		return 0, 0, err
 	}
 	norm, err = l.Engine.Step(l.p.Updates+1, s.LR, l.Options.Clip)
 	if err != nil {
@@ -65,6 +55,35 @@ func (l *Loop) update(batches []*dataset.Batch, number int, s Step) (loss, norm 
 	}
 	l.p.Updates++
 	return loss, norm, nil
+}
+
+// accumulate computes this rank's share of a step with trained tokens in all.
+// It returns the sum of the losses of every rank.
+func (l *Loop) accumulate(batches []*dataset.Batch, number int, trained int64) (loss float64, err error) {
+	scale := float32(1 / float64(trained))
+	for micro, b := range batches {
+		if b.Trained == 0 || !l.mine(micro) {
+			continue
+		}
+		if err := l.Group.Err(); err != nil {
+			return 0, err
+		}
+		sum, err := l.Engine.Accumulate(b, scale, MicroSeed(l.Options.Seed, number, micro))
+		if err != nil {
+			return 0, fmt.Errorf("step %d, micro-batch %d: %w", number, micro, err)
+		}
+		if loss += sum; !finite(sum) {
+			break // the other ranks learn of it from the sum
+		}
+	}
+	sums := []float64{loss}
+	if err := l.Group.Sum64(sums); err != nil {
+		return 0, err
+	}
+	if !finite(sums[0]) {
+		return 0, &Diverged{Step: number, What: "loss", Value: sums[0] / float64(trained)}
+	}
+	return sums[0], nil
 }
 
 // count adds a finished step to the sums.
