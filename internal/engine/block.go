@@ -46,8 +46,11 @@ func (e *Engine) blockForward(g *ggml.Graph, b *block, y, x *ggml.Tensor, k *kep
 	h := e.acts.tmp.h
 	g.Norm(h.all, x, b.attnNorm.w, e.p.Eps)
 	e.forward(g, &b.qkv, k.raw, h, nil, k.u[groupQKV], training)
-	e.rotate(g, b.qNorm, k.q(), k.raw.parts[0], k.qHeads, k.qRawHeads)
-	e.rotate(g, b.kNorm, k.k(), k.raw.parts[1], k.kHeads, k.kRawHeads)
+	if b.qNorm.w != nil {
+		g.Norm(k.qHeads, k.qRawHeads, b.qNorm.w, e.p.Eps)
+		g.Norm(k.kHeads, k.kRawHeads, b.kNorm.w, e.p.Eps)
+	}
+	e.rotate(g, k.qk, false)
 	g.Attention(k.o.all, k.lse, k.q(), k.k(), k.v(), e.acts.in.segments, e.shape, e.acts.scratch)
 	e.forward(g, &b.o, whole(k.mid), k.o, x, k.u[groupO], training)
 	e.mlpForward(g, b, y, k, training)
@@ -76,25 +79,24 @@ func (e *Engine) adapterOnly(g *ggml.Graph, gr *group, x span, u *ggml.Tensor, t
 	}
 }
 
-// rotate turns raw projections into rotated ones, normalised head by head first where the model does so. Without that norm
-// raw and rotated share their memory.
-func (e *Engine) rotate(g *ggml.Graph, n norm, y, raw, yHeads, rawHeads *ggml.Tensor) {
-	if n.w != nil {
-		g.Norm(yHeads, rawHeads, n.w, e.p.Eps)
-		raw = y
-	}
-	g.Rope(y, raw, e.acts.in.table, e.p.HeadDim, e.p.Rope.Neox, false)
+// rotate turns query and key, the first columns of x, by their position in place, or back.
+func (e *Engine) rotate(g *ggml.Graph, x span, inverse bool) {
+	qk := e.columns(x.buffer, 0, e.qWidth()+e.kvWidth())
+	g.Rope(qk, qk, e.acts.in.table, e.p.HeadDim, e.p.Rope.Neox, inverse)
 }
 
 // blockBackward adds the nodes that turn the gradient dx of the block's result into that of its input, in place.
-// first is set for the block whose input needs no gradient.
-func (e *Engine) blockBackward(g *ggml.Graph, b *block, x *ggml.Tensor, k *kept, first bool) {
-	e.mlpBackward(g, b, k)
+// first is set for the block whose input needs no gradient, recomputed where blockForward has just left its temporaries.
+func (e *Engine) blockBackward(g *ggml.Graph, b *block, x *ggml.Tensor, k *kept, first, recomputed bool) {
+	e.mlpBackward(g, b, k, recomputed)
 	t, dx := &e.acts.tmp, e.acts.dx
 	e.backward(g, &b.o, t.do, e.narrowed(g), k.o, k.u[groupO], false)
 	g.AttentionBack(t.dqkv.all, k.q(), k.k(), k.v(), k.o.all, k.lse, t.do, e.acts.in.segments, e.shape, e.acts.scratch)
-	e.rotateBack(g, b.qNorm, t.dqkv.parts[0], t.dqHeads, k.qRawHeads)
-	e.rotateBack(g, b.kNorm, t.dqkv.parts[1], t.dkHeads, k.kRawHeads)
+	e.rotate(g, t.dqkv, true)
+	if b.qNorm.w != nil {
+		e.normBack(g, b.qNorm, t.dqHeads, t.dqHeads, k.qRawHeads, false)
+		e.normBack(g, b.kNorm, t.dkHeads, t.dkHeads, k.kRawHeads, false)
+	}
 	g.Norm(t.h.all, x, b.attnNorm.w, e.p.Eps)
 	dh := t.dh
 	if first {
@@ -106,13 +108,15 @@ func (e *Engine) blockBackward(g *ggml.Graph, b *block, x *ggml.Tensor, k *kept,
 	}
 }
 
-func (e *Engine) mlpBackward(g *ggml.Graph, b *block, k *kept) {
+func (e *Engine) mlpBackward(g *ggml.Graph, b *block, k *kept, recomputed bool) {
 	t := &e.acts.tmp
 	gate, up := k.gateUp.parts[0], k.gateUp.parts[1]
-	g.SwiGLU(t.act.all, gate, up)
+	if !recomputed {
+		g.SwiGLU(t.act.all, gate, up)
+		g.Norm(t.h.all, k.mid, b.ffnNorm.w, e.p.Eps)
+	}
 	e.backward(g, &b.down, t.dact, e.narrowed(g), t.act, k.u[groupDown], false)
 	g.SwiGLUBack(t.dgu.all, t.dact, gate, up)
-	g.Norm(t.h.all, k.mid, b.ffnNorm.w, e.p.Eps)
 	e.backward(g, &b.gateUp, t.dh, t.dgu, t.h, k.u[groupGateUp], false)
 	e.normBack(g, b.ffnNorm, e.acts.dx, t.dh, k.mid, true)
 }
@@ -125,11 +129,4 @@ func (e *Engine) narrowed(g *ggml.Graph) span {
 	wide := e.acts.tmp.dwide
 	g.Copy(wide.all, e.acts.dx)
 	return wide
-}
-
-func (e *Engine) rotateBack(g *ggml.Graph, n norm, d, dHeads, rawHeads *ggml.Tensor) {
-	g.Rope(d, d, e.acts.in.table, e.p.HeadDim, e.p.Rope.Neox, true)
-	if n.w != nil {
-		e.normBack(g, n, dHeads, dHeads, rawHeads, false)
-	}
 }

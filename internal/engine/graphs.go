@@ -77,10 +77,11 @@ func (e *Engine) buildBlock(i int) error {
 		}
 	}
 	backward, err := e.build(fmt.Sprintf("backward %d", i), func(g *ggml.Graph) {
-		if e.plan.Recompute == RecomputeBlock {
+		recompute := e.plan.Recompute == RecomputeBlock
+		if recompute {
 			e.blockForward(g, b, nil, x, k, true)
 		}
-		e.blockBackward(g, b, x, k, i == 0 && e.o.Method != MethodFull)
+		e.blockBackward(g, b, x, k, i == 0 && e.o.Method != MethodFull, recompute)
 	})
 	e.g.forward, e.g.eval = append(e.g.forward, forward), append(e.g.eval, eval)
 	e.g.backward = append(e.g.backward, backward)

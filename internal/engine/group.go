@@ -136,17 +136,17 @@ func (e *Engine) adapterIn(g *ggml.Graph, gr *group, x span, u *ggml.Tensor, tra
 	if tail == 0 {
 		return
 	}
-	room := e.behind(x, tail)
+	room, keep := e.behind(x, tail), e.columns(u, 0, tail)
 	if e.o.LoRA.Dropout == 0 || !training {
-		g.GroupU(room, gr.fused, x.all, e.acts.scratch)
-	} else {
-		g.Zero(room)
-		for _, i := range gr.adapted {
-			l := &gr.parts[i]
-			g.Linear(e.part(gr, room, i), l.a, e.dropped(g, l, x.all, true), ggml.Zero(), 1, e.acts.scratch)
-		}
+		g.GroupU(room, keep, gr.fused, x.all, e.acts.scratch)
+		return
 	}
-	g.Copy(e.columns(u, 0, tail), room)
+	g.Zero(room)
+	for _, i := range gr.adapted {
+		l := &gr.parts[i]
+		g.Linear(e.part(gr, room, i), l.a, e.dropped(g, l, x.all, true), ggml.Zero(), 1, e.acts.scratch)
+	}
+	g.Copy(keep, room)
 }
 
 // backward adds the nodes of the VJP: dx (unless nil) gets the gradient of the group's input, and the gradients of what is

@@ -132,11 +132,14 @@ func (g *Graph) GroupBack(dx *Tensor, p Group, dy *Tensor, accumulate, held bool
 	}
 }
 
-// GroupU: u [tail, n] = A x, zero in the columns that round the tail up.
-func (g *Graph) GroupU(u *Tensor, p Group, x, scratch *Tensor) {
+// GroupU: u [tail, n] = A x, zero in the columns that round the tail up; keep, unless nil, gets a copy.
+func (g *Graph) GroupU(u, keep *Tensor, p Group, x, scratch *Tensor) {
 	const op = "group u"
+	if g.err == nil && keep != nil && !(g.matrix(op, keep, p.Tail(), x.Ne(1)) && g.same(op, x, keep)) {
+		return
+	}
 	if g.group(op, p) && g.matrix(op, x, p.In(), x.Ne(1)) && g.matrix(op, u, p.Tail(), x.Ne(1)) && g.same(op, x, u) && g.scratchFor(op, scratch, p, x.Type()) {
-		g.add(C.QLORA_OP_GROUP_U, u, opParams{i: [6]int32{0, int32(p.Rank), int32(p.adapters())}}, x, p.Adapters, scratch)
+		g.add(C.QLORA_OP_GROUP_U, u, opParams{i: [6]int32{0, int32(p.Rank), int32(p.adapters())}}, x, p.Adapters, scratch, keep)
 	}
 }
 

@@ -117,7 +117,7 @@ func TestGroupAgainstReference(t *testing.T) {
 			c.run(c.graph(func(g *Graph) {
 				g.ForDevice()
 				if c.u != nil {
-					g.GroupU(c.u, c.p, c.x, c.scratch)
+					g.GroupU(c.u, nil, c.p, c.x, c.scratch)
 				}
 				g.Group(c.y, c.p, c.x, Bias(c.bias), c.scratch)
 			}))

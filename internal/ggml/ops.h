@@ -47,7 +47,7 @@ enum qlora_op_kind {
     QLORA_OP_SUM_SQUARES,  // partial sums over chunks of 4096          src x
     QLORA_OP_GROUP,        // Y = init + [W | f0 B] . [X; U]            src W1, W2|null, W3|null, X, init|null, adapters|null, scratch; i0 = init, i1 = rank, i2 = bit mask of adapted linears
     QLORA_OP_GROUP_BACK,   // dX = [W; A]^T . [dY; V]                   src W1, W2|null, W3|null, dY, adapters|null, scratch; i0 = accumulate, i1, i2 as GROUP, i3 = the scratch still holds W from GROUP
-    QLORA_OP_GROUP_U,      // U[R,n] = A . X                            src X, adapters, scratch; i1 = rank, i2 = number of adapters
+    QLORA_OP_GROUP_U,      // U[R,n] = A . X                            src X, adapters, scratch, copy of U|null (written); i1 = rank, i2 = number of adapters
     QLORA_OP_GROUP_V,      // V[R,n] = f0 * B^T . dY                    src dY, adapters, scratch; i1 = rank, i2 = bit mask, i3 to i5 = widths o
     QLORA_OP_COUNT,
 };

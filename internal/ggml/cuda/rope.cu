@@ -15,24 +15,43 @@ __global__ void table_kernel(float * table, const int32_t * pos, const float * f
     table[t * 2 * half + half + k] = s * magnitude;
 }
 
-template <typename T>
-__global__ void rope_kernel(T * y, const T * x, const float * table, int64_t dh, int64_t half, int64_t heads, int64_t y_ld, int64_t x_ld, bool neox,
-                            float sign) {
-    const int64_t t = blockIdx.x;
-    const float * c = table + t * 2 * half;
-    y += t * y_ld, x += t * x_ld;
-    for (int64_t i = threadIdx.x; i < heads * half; i += blockDim.x) {
-        const int64_t head = i / half, k = i % half, at = head * dh;
-        const int64_t p = at + (neox ? k : 2 * k), q = p + (neox ? half : 1);
-        const float   a = to_f32(x[p]), b = to_f32(x[q]), s = c[half + k] * sign;
-        y[p] = from_f32<T>(a * c[k] - b * s);
-        y[q] = from_f32<T>(a * s + b * c[k]);
-    }
-    if (x != y) {
-        for (int64_t i = threadIdx.x; i < heads * (dh - 2 * half); i += blockDim.x) {
-            const int64_t at = i / (dh - 2 * half) * dh + 2 * half + i % (dh - 2 * half);
-            y[at]            = x[at];
+// One block a token. A thread turns N pairs of a head: dimensions [k, k+N) with those half further, or 2N neighbours.
+template <int N, bool NEOX, typename T>
+__global__ void rope_kernel(T * y, const T * x, const float * table, int dh, int half, int heads, int64_t y_ld, int64_t x_ld, float sign) {
+    const float * c = table + (int64_t) blockIdx.x * 2 * half;
+    y += blockIdx.x * y_ld, x += blockIdx.x * x_ld;
+    const int groups = half / N;
+    for (int i = threadIdx.x; i < heads * groups; i += blockDim.x) {
+        const int            head = i / groups * dh, k = i % groups * N;
+        const pack<float, N> cosine = load<N>(c + k), sine = load<N>(c + half + k);
+        pack<T, N>           lo, hi;
+        pack<T, 2 * N>       both;
+        if constexpr (NEOX) {
+            lo = load<N>(x + head + k), hi = load<N>(x + head + half + k);
+        } else {
+            both = load<2 * N>(x + head + 2 * k);
         }
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            const float a = to_f32(NEOX ? lo.v[j] : both.v[2 * j]), b = to_f32(NEOX ? hi.v[j] : both.v[2 * j + 1]), s = sine.v[j] * sign;
+            const T     p = from_f32<T>(a * cosine.v[j] - b * s), q = from_f32<T>(a * s + b * cosine.v[j]);
+            if constexpr (NEOX) {
+                lo.v[j] = p, hi.v[j] = q;
+            } else {
+                both.v[2 * j] = p, both.v[2 * j + 1] = q;
+            }
+        }
+        if constexpr (NEOX) {
+            store<N>(y + head + k, lo);
+            store<N>(y + head + half + k, hi);
+        } else {
+            store<2 * N>(y + head + 2 * k, both);
+        }
+    }
+    const int rest = dh - 2 * half;
+    for (int i = threadIdx.x; x != y && i < heads * rest; i += blockDim.x) {
+        const int at = i / rest * dh + 2 * half + i % rest;
+        y[at]        = x[at];
     }
 }
 
@@ -47,11 +66,16 @@ cudaError_t qlora_cuda_rope_table(ggml_tensor * table, const qlora_op * op, cons
 
 cudaError_t qlora_cuda_rope(ggml_tensor * y, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *x = y->src[0], *table = y->src[1];
+    const int          dh = op->iparam[0], half = (int) (table->ne[0] / 2), heads = (int) (x->ne[0] / dh);
+    const bool         packs = half % 4 == 0 && dh % 8 == 0 && in_packs<8>({x, y}) && in_packs<4>({table});
     return with_type(x->type, [&](auto t) {
         using T = decltype(t);
-        rope_kernel<T><<<(int) x->ne[1], 256, 0, l.stream>>>((T *) y->data, (const T *) x->data, (const float *) table->data, op->iparam[0],
-                                                            table->ne[0] / 2, x->ne[0] / op->iparam[0], row_stride(y), row_stride(x), op->iparam[1] != 0,
-                                                            op->iparam[2] ? -1.0f : 1.0f);
-        return cudaGetLastError();
+        const auto launch = [&](auto n, auto neox) {
+            rope_kernel<n.value, neox.value, T><<<(int) x->ne[1], 256, 0, l.stream>>>((T *) y->data, (const T *) x->data, (const float *) table->data, dh,
+                                                                                    half, heads, row_stride(y), row_stride(x), op->iparam[2] ? -1.0f : 1.0f);
+            return cudaGetLastError();
+        };
+        const auto choose = [&](auto n) { return op->iparam[1] ? launch(n, std::true_type{}) : launch(n, std::false_type{}); };
+        return packs ? choose(std::integral_constant<int, 4>{}) : choose(std::integral_constant<int, 1>{});
     });
 }

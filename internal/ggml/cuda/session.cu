@@ -29,6 +29,20 @@ const char * kind_name(int kind) {
     }
 }
 
+__global__ void probe() {}
+
+cudaError_t describe(qlora_launch * s) {
+    int                major, minor, shared;
+    cudaFuncAttributes code;
+    QL_TRY(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, s->device));
+    QL_TRY(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, s->device));
+    QL_TRY(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, s->device));
+    QL_TRY(cudaFuncGetAttributes(&code, probe));
+    s->shared     = (size_t) shared;
+    s->capability = 10 * major + minor < code.ptxVersion ? 10 * major + minor : code.ptxVersion;
+    return cudaSuccess;
+}
+
 constexpr size_t WORKSPACE = 64u << 20; // cuBLAS wants 32 MiB on Hopper; long sums are split into more
 
 } // namespace
@@ -47,7 +61,7 @@ extern "C" __attribute__((visibility("default"))) const char * qlora_cuda_error(
 qlora_launch * qlora_session_new(int device, cudaStream_t stream) {
     qlora_launch * s = new qlora_launch{};
     s->stream = stream, s->device = device, s->workspace_size = WORKSPACE;
-    if (cublasLtCreate(&s->lt) != CUBLAS_STATUS_SUCCESS) {
+    if (describe(s) != cudaSuccess || cublasLtCreate(&s->lt) != CUBLAS_STATUS_SUCCESS) {
         qlora_fail("cuBLAS could not be started on device %d", device);
         delete s;
         return nullptr;

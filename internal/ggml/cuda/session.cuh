@@ -13,6 +13,8 @@ struct qlora_profile;
 struct qlora_launch {
     cudaStream_t     stream;
     int              device;
+    int              capability; // of the device or of the module's code, whichever is less: 75, 80, 90
+    size_t           shared;     // bytes of shared memory a block may ask for
     cublasLtHandle_t lt;
     void *           workspace;
     size_t           workspace_size;
