@@ -55,7 +55,7 @@ func (e *Engine) open(f *gguf.File) (err error) {
 	if e.backend, err = openBackend(e.o); err != nil {
 		return err
 	}
-	if e.w, err = model.Bind(f, e.p, e.backend); err != nil {
+	if e.w, err = model.Bind(f, e.p, e.backend, e.o.Streamed); err != nil {
 		return err
 	}
 	if err := e.makeTrainable(f); err != nil {

@@ -36,6 +36,7 @@ type Options struct {
 	Module     *ggml.Module // CUDA module to compute with; nil: the CPU
 	Device     int          // which of the module's devices
 	Activation ggml.Type    // F32, or F16 or BF16 on a device
+	Streamed   int          // decoder blocks whose weights pass through the device instead of staying there
 
 	headChunk int64 // positions of the head at a time; 0: as many as logitsBudget allows
 }

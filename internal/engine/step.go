@@ -19,7 +19,7 @@ func (e *Engine) Accumulate(b *dataset.Batch, scale float32, seed uint64) (float
 	if b.Trained == 0 {
 		return 0, nil
 	}
-	if err := e.compute(e.g.forward...); err != nil {
+	if err := e.computeForward(e.g.forward); err != nil {
 		return 0, err
 	}
 	if err := e.acts.in.scale.SetF32(0, []float32{scale}); err != nil {
@@ -32,7 +32,7 @@ func (e *Engine) Accumulate(b *dataset.Batch, scale float32, seed uint64) (float
 		return 0, err
 	}
 	for i := len(e.g.backward) - 1; i >= 0; i-- {
-		if err := e.compute(e.g.backward[i]); err != nil {
+		if err := e.w.Stream.Around(i, -1, func() error { return e.compute(e.g.backward[i]) }); err != nil {
 			return 0, err
 		}
 	}
@@ -52,7 +52,7 @@ func (e *Engine) Eval(b *dataset.Batch) (float64, error) {
 	if b.Trained == 0 {
 		return 0, nil
 	}
-	if err := e.compute(e.g.eval...); err != nil {
+	if err := e.computeForward(e.g.eval); err != nil {
 		return 0, err
 	}
 	if err := e.computeHead(b, e.g.evalLoss); err != nil {
@@ -66,7 +66,7 @@ func (e *Engine) Logits(b *dataset.Batch) ([]float32, error) {
 	if err := e.load(b, 0); err != nil {
 		return nil, err
 	}
-	if err := e.compute(e.g.eval...); err != nil {
+	if err := e.computeForward(e.g.eval); err != nil {
 		return nil, err
 	}
 	out := make([]float32, e.n*e.p.Vocab)
@@ -174,6 +174,16 @@ func (e *Engine) check(b *dataset.Batch) error {
 		s := int(b.Segments[i])
 		if s != i && (i == 0 || s != int(b.Segments[i-1])) || i-s >= e.o.Length {
 			return fmt.Errorf("segment start %d at position %d: samples must be contiguous and no longer than %d", s, i, e.o.Length)
+		}
+	}
+	return nil
+}
+
+// computeForward runs the graphs of all blocks in order.
+func (e *Engine) computeForward(blocks []*ggml.Graph) error {
+	for i, g := range blocks {
+		if err := e.w.Stream.Around(i, 1, func() error { return e.compute(g) }); err != nil {
+			return err
 		}
 	}
 	return nil

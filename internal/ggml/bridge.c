@@ -65,6 +65,10 @@ struct qlora_module * qlora_open_module(const char * path, char * why) {
 bool qlora_bind_module(struct qlora_module * m, char * why) {
     const bool found = find(m, "qlora_cuda_error", (void **) &m->error, why) && find(m, "qlora_cuda_open", (void **) &m->open, why) &&
                        find(m, "qlora_cuda_close", (void **) &m->close, why) && find(m, "qlora_cuda_run", (void **) &m->run, why) &&
+                       find(m, "qlora_cuda_pinned", (void **) &m->pinned, why) && find(m, "qlora_cuda_unpin", (void **) &m->unpin, why) &&
+                       find(m, "qlora_cuda_fill_slot", (void **) &m->fill_slot, why) &&
+                       find(m, "qlora_cuda_enter_slot", (void **) &m->enter_slot, why) &&
+                       find(m, "qlora_cuda_leave_slot", (void **) &m->leave_slot, why) &&
                        find(m, "qlora_cuda_device_info", (void **) &m->device_info, why) &&
                        find(m, "qlora_cuda_versions", (void **) &m->versions, why) &&
                        find(m, "qlora_cuda_architectures", (void **) &m->architectures, why) &&
@@ -109,6 +113,26 @@ void qlora_module_close(const struct qlora_module * m, void * session) {
 
 int qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
     return m->run(session, nodes, ops, n);
+}
+
+void * qlora_module_pinned(const struct qlora_module * m, size_t size) {
+    return m->pinned(size);
+}
+
+void qlora_module_unpin(const struct qlora_module * m, void * p) {
+    m->unpin(p);
+}
+
+int qlora_module_fill_slot(const struct qlora_module * m, void * session, int slot, void * dst, const void * src, size_t size) {
+    return m->fill_slot(session, slot, dst, src, size);
+}
+
+int qlora_module_enter_slot(const struct qlora_module * m, void * session, int slot) {
+    return m->enter_slot(session, slot);
+}
+
+int qlora_module_leave_slot(const struct qlora_module * m, void * session, int slot) {
+    return m->leave_slot(session, slot);
 }
 
 int qlora_module_device_info(const struct qlora_module * m, int index, struct qlora_device_info * info) {

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -33,7 +34,8 @@ type Weights struct {
 	Output     Linear // the embedding again when the head is tied
 	OutputNorm Weight
 	Blocks     []Block
-	Copied     int64 // bytes copied: to a device, or because the file has them off a 32-byte boundary
+	Copied     int64   // bytes copied: to a device, or because the file has them off a 32-byte boundary
+	Stream     *Stream // of the blocks that do not stay on a device; nil when all do
 
 	store *ggml.Store
 	late  []lateCopy
@@ -55,27 +57,36 @@ type binder struct {
 
 // Bind checks every tensor of f against p and maps it. A tensor that the model does not use is an error: it would change
 // what llama.cpp computes. The file must stay open until Close.
-func Bind(f *gguf.File, p *Params, backend *ggml.Backend) (*Weights, error) {
+// On a device the matrices of that many blocks are streamed.
+func Bind(f *gguf.File, p *Params, backend *ggml.Backend, streamed int) (*Weights, error) {
 	store, err := ggml.NewStore(len(f.Tensors()) + 1)
 	if err != nil {
 		return nil, err
 	}
 	w := &Weights{store: store}
 	b := &binder{f: f, w: w, host: backend.OnHost(), used: map[string]bool{"rope_freqs.weight": true}}
+	if !b.host && streamed > 0 {
+		w.Stream, b.err = newStream(f, p, backend, streamed)
+	}
 	b.bind(p)
 	b.checkAllUsed()
 	if b.err == nil {
 		b.err = w.copyLate(backend)
 	}
 	if b.err != nil {
-		store.Close()
+		w.Close()
 		return nil, fmt.Errorf("bind the weights of %s: %w", f.Paths()[0], b.err)
 	}
 	return w, nil
 }
 
 // Close frees the tensors. It may be called twice.
-func (w *Weights) Close() error { return w.store.Close() }
+func (w *Weights) Close() error {
+	if w.Stream != nil && w.Stream.slots != nil {
+		return errors.Join(w.Stream.slots.Close(), w.store.Close())
+	}
+	return w.store.Close()
+}
 
 func (b *binder) bind(p *Params) {
 	b.w.Embedding = b.matrix("token_embd", p.Embd, p.Vocab)
@@ -151,6 +162,9 @@ func (b *binder) tensor(name string, onlyF32 bool, dims ...int64) Weight {
 // place maps the tensor's bytes, or sets them aside to be copied when their address does not suit ggml.
 func (b *binder) place(info gguf.TensorInfo, t ggml.Type) (*ggml.Tensor, error) {
 	data := b.f.Data(info)
+	if b.w.Stream.has(info.Name) {
+		return b.w.Stream.place(info, t, data)
+	}
 	if b.host && ggml.Aligned(data) {
 		return b.w.store.Map(info.Name, t, data, info.Dims...)
 	}

@@ -18,6 +18,14 @@ QLORA_EXPORT void * qlora_cuda_open(ggml_backend_t backend);
 QLORA_EXPORT void   qlora_cuda_close(void * session);
 // Queues n nodes in order. Returns 0, or 1 with qlora_cuda_error set.
 QLORA_EXPORT int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
+// Host memory that copies to and from the device run at full speed from; NULL with qlora_cuda_error set on failure.
+QLORA_EXPORT void * qlora_cuda_pinned(size_t size);
+QLORA_EXPORT void   qlora_cuda_unpin(void * p);
+// Two slots of device memory that weights pass through. Filling one waits until the device has left it; entering waits
+// until it is filled. All three return 0, or 1 with qlora_cuda_error set, and none of them waits on the host.
+QLORA_EXPORT int qlora_cuda_fill_slot(void * session, int slot, void * dst, const void * src, size_t size);
+QLORA_EXPORT int qlora_cuda_enter_slot(void * session, int slot);
+QLORA_EXPORT int qlora_cuda_leave_slot(void * session, int slot);
 // What went wrong in this thread's last failing call.
 QLORA_EXPORT const char * qlora_cuda_error(void);
 

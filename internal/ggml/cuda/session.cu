@@ -81,6 +81,7 @@ qlora_launch * qlora_session_new(int device, cudaStream_t stream) {
 void qlora_session_free(qlora_launch * s) {
     cudaSetDevice(s->device);
     cudaStreamSynchronize(s->stream);
+    qlora_copies_free(s);
     qlora_profile_free(s->profile, kind_name);
     qlora_plans_free(s->plans);
     cublasLtDestroy(s->lt);

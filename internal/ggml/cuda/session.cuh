@@ -9,6 +9,7 @@
 
 struct qlora_plans;
 struct qlora_profile;
+struct qlora_copies;
 
 struct qlora_launch {
     cudaStream_t     stream;
@@ -19,10 +20,12 @@ struct qlora_launch {
     void *           workspace;
     size_t           workspace_size;
     qlora_plans *    plans;
+    qlora_copies *   copies;  // null until a slot is filled
     qlora_profile *  profile; // null unless QLORA_CUDA_PROFILE names a file
 };
 
 // NULL with qlora_cuda_error set when something cannot be started.
 qlora_launch * qlora_session_new(int device, cudaStream_t stream);
 void           qlora_session_free(qlora_launch * session);
+void           qlora_copies_free(qlora_launch * session);
 void           qlora_fail(const char * format, ...) __attribute__((format(printf, 1, 2)));
