@@ -134,7 +134,7 @@ func (e *Engine) room(i int) int64 {
 	if e.backend.OnHost() {
 		return 0
 	}
-	return groupTail(e.rank(), groupSizes[i])
+	return ggml.GroupTail(e.rank(), groupSizes[i])
 }
 
 func (e *Engine) declareKept(s *ggml.Store) *kept {
@@ -166,7 +166,7 @@ func (e *Engine) keptU(size int64) int64 {
 	if e.backend.OnHost() {
 		return e.rank() * size
 	}
-	return groupTail(e.rank(), size)
+	return ggml.KeptColumns(e.rank(), size)
 }
 
 func (e *Engine) declareTemporaries(s *ggml.Store, c int64) (t temporaries) {
@@ -202,7 +202,7 @@ func (e *Engine) declareHead(s *ggml.Store, c int64) (h head) {
 	p := e.p
 	tail := int64(0)
 	if !e.backend.OnHost() {
-		tail = groupTail(e.rank(), 1)
+		tail = ggml.GroupTail(e.rank(), 1)
 	}
 	h.rows, h.drow = s.New("rows", ggml.F32, p.Embd, c), s.New("drows", ggml.F32, p.Embd, c)
 	h.hn, h.dhn = spanOf(s, "rows normed", e.act, c, tail, p.Embd), s.New("drows normed", e.act, p.Embd, c)

@@ -8,9 +8,6 @@ import (
 // groupSizes are the numbers of linears in the groups of a block.
 var groupSizes = [groups]int64{groupQKV: 3, groupO: 1, groupGateUp: 2, groupDown: 1}
 
-// groupTail is the room that a device needs behind the input of size linears with adapters: ggml.Group.Tail.
-func groupTail(rank, size int64) int64 { return (rank*size + 7) / 8 * 8 }
-
 // group is one to three linears that read the same input. The host computes them one by one; a device computes them, and
 // their adapters, as one product.
 type group struct {
@@ -136,7 +133,7 @@ func (e *Engine) adapterIn(g *ggml.Graph, gr *group, x span, u *ggml.Tensor, tra
 	if tail == 0 {
 		return
 	}
-	room, keep := e.behind(x, tail), e.columns(u, 0, tail)
+	room, keep := e.behind(x, tail), e.columns(u, 0, ggml.KeptColumns(e.rank(), int64(len(gr.adapted))))
 	if e.o.LoRA.Dropout == 0 || !training {
 		g.GroupU(room, keep, gr.fused, x.all, e.acts.scratch)
 		return
@@ -146,7 +143,7 @@ func (e *Engine) adapterIn(g *ggml.Graph, gr *group, x span, u *ggml.Tensor, tra
 		l := &gr.parts[i]
 		g.Linear(e.part(gr, room, i), l.a, e.dropped(g, l, x.all, true), ggml.Zero(), 1, e.acts.scratch)
 	}
-	g.Copy(keep, room)
+	g.Copy(keep, e.columns(room, 0, keep.Ne(0)))
 }
 
 // backward adds the nodes of the VJP: dx (unless nil) gets the gradient of the group's input, and the gradients of what is

@@ -83,8 +83,8 @@ func (e *Engine) scratchBytes() int64 {
 	p, r := e.p, e.rank()
 	largest := int64(0)
 	for _, g := range []struct{ in, out, tail int64 }{
-		{p.Embd, p.Vocab, groupTail(r, 1)}, {p.Embd, 2 * p.FFN, groupTail(r, 2)}, {p.FFN, p.Embd, groupTail(r, 1)}, {e.qWidth(), p.Embd, groupTail(r, 1)},
-		{p.Embd, e.qWidth() + 2*e.kvWidth(), groupTail(r, 3)},
+		{p.Embd, p.Vocab, ggml.GroupTail(r, 1)}, {p.Embd, 2 * p.FFN, ggml.GroupTail(r, 2)}, {p.FFN, p.Embd, ggml.GroupTail(r, 1)}, {e.qWidth(), p.Embd, ggml.GroupTail(r, 1)},
+		{p.Embd, e.qWidth() + 2*e.kvWidth(), ggml.GroupTail(r, 3)},
 	} {
 		largest = max(largest, (g.in*g.out+g.tail*(g.in+g.out))*e.act.RowBytes(1))
 	}

@@ -65,6 +65,7 @@ struct qlora_module * qlora_open_module(const char * path, char * why) {
 bool qlora_bind_module(struct qlora_module * m, char * why) {
     const bool found = find(m, "qlora_cuda_error", (void **) &m->error, why) && find(m, "qlora_cuda_open", (void **) &m->open, why) &&
                        find(m, "qlora_cuda_close", (void **) &m->close, why) && find(m, "qlora_cuda_run", (void **) &m->run, why) &&
+                       find(m, "qlora_cuda_forget", (void **) &m->forget, why) &&
                        find(m, "qlora_cuda_pinned", (void **) &m->pinned, why) && find(m, "qlora_cuda_unpin", (void **) &m->unpin, why) &&
                        find(m, "qlora_cuda_fill_slot", (void **) &m->fill_slot, why) &&
                        find(m, "qlora_cuda_enter_slot", (void **) &m->enter_slot, why) &&
@@ -111,8 +112,13 @@ void qlora_module_close(const struct qlora_module * m, void * session) {
     m->close(session);
 }
 
-int qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
-    return m->run(session, nodes, ops, n);
+int qlora_module_run(const struct qlora_module * m, void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n,
+                     void ** recording) {
+    return m->run(session, nodes, ops, n, recording);
+}
+
+void qlora_module_forget(const struct qlora_module * m, void * recording) {
+    m->forget(recording);
 }
 
 void * qlora_module_pinned(const struct qlora_module * m, size_t size) {

@@ -19,6 +19,9 @@ type Graph struct {
 	room  int
 	half  bool // 16-bit activations and groups are allowed
 	err   error
+
+	recorder  *Backend        // the device that recorded the graph
+	recording *unsafe.Pointer // in C memory; the module's
 }
 
 // NewGraph makes a graph of at most n nodes.
@@ -46,11 +49,24 @@ func (g *Graph) Close() error {
 		C.free(unsafe.Pointer(op))
 	}
 	g.ops, g.nodes = nil, nil
+	if g.recording != nil {
+		C.qlora_module_forget(g.recorder.module.ptr, *g.recording)
+		C.free(unsafe.Pointer(g.recording))
+		g.recording = nil
+	}
 	if g.ctx != nil {
 		C.ggml_free(g.ctx)
 		g.ctx = nil
 	}
 	return nil
+}
+
+// recordingFor is where the module of b keeps what it knows of this graph, whose nodes may not change any more.
+func (g *Graph) recordingFor(b *Backend) *unsafe.Pointer {
+	if g.recording == nil {
+		g.recorder, g.recording = b, (*unsafe.Pointer)(C.calloc(1, C.size_t(unsafe.Sizeof(unsafe.Pointer(nil)))))
+	}
+	return g.recording
 }
 
 func (g *Graph) fail(op string, format string, args ...any) {

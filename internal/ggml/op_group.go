@@ -19,7 +19,15 @@ type Group struct {
 }
 
 // Tail is the number R of columns that U = A x takes behind a group's input, and V = B^T dy behind its result's gradient.
-func (p Group) Tail() int64 { return (p.Rank*int64(p.adapters()) + 7) / 8 * 8 }
+func (p Group) Tail() int64 { return GroupTail(p.Rank, int64(p.adapters())) }
+
+// GroupTail is Tail for a number of adapters: their ranks, rounded up to whole steps of the matrix kernels.
+func GroupTail(rank, adapters int64) int64 {
+	return (rank*adapters + C.QLORA_TAIL - 1) / C.QLORA_TAIL * C.QLORA_TAIL
+}
+
+// KeptColumns is the width of U that a backward pass needs: the ranks, rounded up to whole packs.
+func KeptColumns(rank, adapters int64) int64 { return (rank*adapters + 7) / 8 * 8 }
 
 // In is the width of the input.
 func (p Group) In() int64 { return p.W[0].Ne(0) }
@@ -132,10 +140,10 @@ func (g *Graph) GroupBack(dx *Tensor, p Group, dy *Tensor, accumulate, held bool
 	}
 }
 
-// GroupU: u [tail, n] = A x, zero in the columns that round the tail up; keep, unless nil, gets a copy.
+// GroupU: u [tail, n] = A x, zero in the columns that round the tail up; keep [KeptColumns, n], unless nil, gets a copy.
 func (g *Graph) GroupU(u, keep *Tensor, p Group, x, scratch *Tensor) {
 	const op = "group u"
-	if g.err == nil && keep != nil && !(g.matrix(op, keep, p.Tail(), x.Ne(1)) && g.same(op, x, keep)) {
+	if g.err == nil && keep != nil && !(g.matrix(op, keep, KeptColumns(p.Rank, int64(p.adapters())), x.Ne(1)) && g.same(op, x, keep)) {
 		return
 	}
 	if g.group(op, p) && g.matrix(op, x, p.In(), x.Ne(1)) && g.matrix(op, u, p.Tail(), x.Ne(1)) && g.same(op, x, u) && g.scratchFor(op, scratch, p, x.Type()) {

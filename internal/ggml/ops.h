@@ -18,7 +18,7 @@ enum { QLORA_OP_MAGIC = 0x716c6f72 };
 //
 // A group is one to three linears that read the same input, with the adapters of some of them. Its adapters lie in one flat
 // F32 vector: every A [i, rank] in the order of the linears, then every B [rank, o]. R is the sum of the ranks, rounded up
-// to eight. A group's input has room for R columns behind it, for U = A x, and so does its result's gradient, for
+// to QLORA_TAIL. A group's input has room for R columns behind it, for U = A x, and so does its result's gradient, for
 // V = f0 * B^T dy: then [W | f0 B] [x; U] and [W; A]^T [dy; V] are one product each. Groups are computed on devices only.
 enum qlora_op_kind {
     QLORA_OP_LINEAR,       // Y[o,n] = init + f0 * W[i,o] . X[i,n]     src W, X, init|null, scratch; i0 = enum qlora_init
@@ -59,7 +59,7 @@ enum qlora_init {
     QLORA_INIT_RESIDUAL,   // Y starts as the residual [o,n]
 };
 
-enum { QLORA_CHUNK = 4096, QLORA_GROUP = 3 };
+enum { QLORA_CHUNK = 4096, QLORA_GROUP = 3, QLORA_TAIL = 64 };
 
 struct qlora_op {
     uint32_t magic;

@@ -16,8 +16,10 @@ QLORA_EXPORT const char * qlora_cuda_stamp(void);
 // A session computes training nodes on the stream of a backend of this module. NULL with qlora_cuda_error set on failure.
 QLORA_EXPORT void * qlora_cuda_open(ggml_backend_t backend);
 QLORA_EXPORT void   qlora_cuda_close(void * session);
-// Queues n nodes in order. Returns 0, or 1 with qlora_cuda_error set.
-QLORA_EXPORT int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n);
+// Queues n nodes in order. Returns 0, or 1 with qlora_cuda_error set. *recording starts as NULL and belongs to this list of
+// nodes, which must stay as it is: how to run it faster is kept there, until qlora_cuda_forget.
+QLORA_EXPORT int  qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n, void ** recording);
+QLORA_EXPORT void qlora_cuda_forget(void * recording);
 // Host memory that copies to and from the device run at full speed from; NULL with qlora_cuda_error set on failure.
 QLORA_EXPORT void * qlora_cuda_pinned(size_t size);
 QLORA_EXPORT void   qlora_cuda_unpin(void * p);

@@ -13,7 +13,7 @@ struct qlora_profile {
     std::string              path;
     std::vector<cudaEvent_t> events; // BATCH + 1: the end of a node is the start of the next
     std::vector<int>         kinds;
-    double                   ms[KINDS] = {};
+    double                   ms[KINDS] = {}, host_us[KINDS] = {};
     long                     calls[KINDS] = {};
 };
 
@@ -43,7 +43,7 @@ static void drain(qlora_profile * p) {
 }
 
 // The first mark after a wait only starts the clock, so that time spent on the host is nobody's.
-void qlora_profile_mark(qlora_profile * p, int kind, cudaStream_t stream) {
+void qlora_profile_mark(qlora_profile * p, int kind, double host_us, cudaStream_t stream) {
     if (p == nullptr) {
         return;
     }
@@ -57,6 +57,7 @@ void qlora_profile_mark(qlora_profile * p, int kind, cudaStream_t stream) {
         return;
     }
     p->kinds.push_back(kind);
+    p->host_us[kind] += host_us;
     cudaEventRecord(p->events[p->kinds.size()], stream);
 }
 
@@ -66,10 +67,10 @@ void qlora_profile_free(qlora_profile * p, const char * (*name)(int kind)) {
     }
     drain(p);
     if (FILE * f = fopen(p->path.c_str(), "w")) {
-        fprintf(f, "operation\tcalls\tms\n");
+        fprintf(f, "operation\tcalls\tdevice_ms\thost_ms\n");
         for (int k = 0; k < KINDS - 1; k++) {
             if (p->calls[k] > 0) {
-                fprintf(f, "%s\t%ld\t%.3f\n", name(k), p->calls[k], p->ms[k]);
+                fprintf(f, "%s\t%ld\t%.3f\t%.3f\n", name(k), p->calls[k], p->ms[k], p->host_us[k] / 1e3);
             }
         }
         fclose(f);

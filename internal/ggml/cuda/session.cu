@@ -4,6 +4,7 @@
 #include "launch.cuh"
 #include "profile.cuh"
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 
@@ -89,19 +90,72 @@ void qlora_session_free(qlora_launch * s) {
     delete s;
 }
 
-extern "C" __attribute__((visibility("default"))) int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
-    const qlora_launch & l = *(const qlora_launch *) session;
-    cudaError_t          e = cudaSetDevice(l.device);
+static cudaError_t queue(const qlora_launch & l, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n) {
+    cudaError_t e = cudaSetDevice(l.device);
     for (int i = 0; i < n; i++) {
-        const qlora_launch_fn fn = launcher(ops[i]->kind);
+        const qlora_launch_fn fn    = launcher(ops[i]->kind);
+        const auto            start = std::chrono::steady_clock::now();
         if (e == cudaSuccess) {
             e = fn == nullptr ? cudaErrorNotSupported : fn(nodes[i], ops[i], l);
         }
         if (e != cudaSuccess) {
             qlora_fail("%s of %s: %s", kind_name(ops[i]->kind), nodes[i]->name, cudaGetErrorString(e));
+            return e;
+        }
+        const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+        qlora_profile_mark(l.profile, ops[i]->kind, took.count(), l.stream);
+    }
+    return cudaSuccess;
+}
+
+// A list of nodes after its first run.
+struct qlora_recording {
+    cudaGraphExec_t exec; // null until the second
+};
+
+static cudaError_t record(const qlora_launch & l, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n, qlora_recording * r) {
+    cudaGraph_t graph = nullptr;
+    QL_TRY(cudaStreamBeginCapture(l.stream, cudaStreamCaptureModeThreadLocal));
+    const cudaError_t queued = queue(l, nodes, ops, n), ended = cudaStreamEndCapture(l.stream, &graph);
+    if (queued != cudaSuccess || ended != cudaSuccess) {
+        return queued != cudaSuccess ? queued : ended;
+    }
+    const cudaError_t made = cudaGraphInstantiateWithFlags(&r->exec, graph, 0);
+    cudaGraphDestroy(graph);
+    return made;
+}
+
+// The first run queues node by node, which also lets cuBLAS choose and CUDA load what it needs; the second records that into
+// a CUDA graph, and every later one costs the host a single launch.
+extern "C" __attribute__((visibility("default"))) int qlora_cuda_run(void * session, struct ggml_tensor ** nodes, struct qlora_op ** ops, int n,
+                                                                     void ** recording) {
+    const qlora_launch & l = *(const qlora_launch *) session;
+    qlora_recording *    r = (qlora_recording *) *recording;
+    if (r == nullptr || l.profile != nullptr) {
+        if (queue(l, nodes, ops, n) != cudaSuccess) {
             return 1;
         }
-        qlora_profile_mark(l.profile, ops[i]->kind, l.stream);
+        *recording = r == nullptr ? new qlora_recording{} : r;
+        return 0;
+    }
+    cudaError_t e = cudaSetDevice(l.device);
+    if (e == cudaSuccess && r->exec == nullptr) {
+        e = record(l, nodes, ops, n, r);
+    }
+    if (e == cudaSuccess) {
+        e = cudaGraphLaunch(r->exec, l.stream);
+    }
+    if (e != cudaSuccess) {
+        qlora_fail("%d nodes around %s: %s", n, nodes[0]->name, cudaGetErrorString(e));
+        return 1;
     }
     return 0;
+}
+
+extern "C" __attribute__((visibility("default"))) void qlora_cuda_forget(void * recording) {
+    qlora_recording * r = (qlora_recording *) recording;
+    if (r != nullptr && r->exec != nullptr) {
+        cudaGraphExecDestroy(r->exec);
+    }
+    delete r;
 }

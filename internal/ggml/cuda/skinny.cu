@@ -4,13 +4,15 @@
 
 namespace {
 
-constexpr int WARPS = 4, ROWS = 16 * WARPS, STEP = 64, STAGES = 6, THREADS = 32 * WARPS;
+// A block makes ROWS rows of the result. Its warps share them in groups of sixteen and share the STEP columns of X at hand in
+// slices of sixteen; the slices' sums are added at the end, always in the same order.
+constexpr int ROWS = 32, STEP = 64, STAGES = 6, SLICES = STEP / 16, THREADS = 32 * (ROWS / 16) * SLICES;
 
 template <typename T> struct skinny_args {
     const T *x, *a;
     T *      y, *keep;
     int64_t  x_ld, y_ld, keep_ld, n, k;
-    int      columns;
+    int      columns, tail; // computed, and those that get zeros behind them included
 };
 
 // G groups of sixteen columns. A stage holds STEP columns of ROWS rows of X and of 16 * G rows of A.
@@ -34,8 +36,12 @@ template <typename T, int G> struct stage {
     }
 };
 
-template <typename T> __device__ __forceinline__ void store_pair(T * base, int64_t ld, int64_t row, int column, float lo, float hi) {
-    *reinterpret_cast<uint32_t *>(base + row * ld + column) = pack2<T>(lo, hi);
+template <typename T> __device__ __forceinline__ void store_pair(const skinny_args<T> & p, int64_t row, int column, float lo, float hi) {
+    const uint32_t pair = pack2<T>(lo, hi);
+    *reinterpret_cast<uint32_t *>(p.y + row * p.y_ld + column) = pair;
+    if (p.keep != nullptr && column < p.columns) {
+        *reinterpret_cast<uint32_t *>(p.keep + row * p.keep_ld + column) = pair;
+    }
 }
 
 template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_kernel(skinny_args<T> p) {
@@ -43,7 +49,7 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
     using rows = tile<T, STEP>;
     extern __shared__ __align__(16) uint8_t memory[];
     T * const     shared = reinterpret_cast<T *>(memory);
-    const int     lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const int     lane = threadIdx.x % 32, warp = threadIdx.x / 32, slice = warp % SLICES, group = warp / SLICES;
     const int64_t row0 = (int64_t) blockIdx.x * ROWS;
     const int     steps = (int) ((p.k + STEP - 1) / STEP);
     float         c[2 * G][4] = {};
@@ -62,31 +68,43 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
         }
         asm volatile("cp.async.commit_group;" ::: "memory");
         const T * const base = shared + s % STAGES * stage<T, G>::elements;
-        const uint32_t  at_x = rows::lane_a(base + warp * 16 * rows::ld, lane), at_a = rows::lane_b_rows(base + ROWS * rows::ld, lane);
+        uint32_t        fx[4], fa[G][4];
+        ldmatrix4(fx, rows::lane_a(base + group * 16 * rows::ld, lane) + rows::at(0, 16 * slice));
 #pragma unroll
-        for (int k = 0; k < STEP; k += 16) {
-            uint32_t fx[4];
-            ldmatrix4(fx, at_x + rows::at(0, k));
+        for (int g = 0; g < G; g++) {
+            ldmatrix4(fa[g], rows::lane_b_rows(base + ROWS * rows::ld, lane) + rows::at(16 * g, 16 * slice));
+        }
 #pragma unroll
-            for (int g = 0; g < G; g++) {
-                uint32_t fa[4];
-                ldmatrix4(fa, at_a + rows::at(16 * g, k));
-                mma16816<T, false>(c[2 * g], fx, fa[0], fa[1]);
-                mma16816<T, false>(c[2 * g + 1], fx, fa[2], fa[3]);
-            }
+        for (int g = 0; g < G; g++) {
+            mma16816<T, false>(c[2 * g], fx, fa[g][0], fa[g][1]);
+            mma16816<T, false>(c[2 * g + 1], fx, fa[g][2], fa[g][3]);
         }
     }
+    asm volatile("cp.async.wait_all;" ::: "memory");
+    __syncthreads();
+    float * const sums = reinterpret_cast<float *>(memory) + warp * 256 * G + lane; // [8 * G][32] a warp
 #pragma unroll
-    for (int j = 0; j < 2 * G; j++) {
-        const int column = 8 * j + lane % 4 * 2;
+    for (int j = 0; j < 8 * G; j++) {
+        sums[32 * j] = c[j / 4][j % 4];
+    }
+    __syncthreads();
+    for (int j = slice; j < (p.tail + 7) / 8; j += SLICES) { // the slices share the columns now, eight at a time
+        float total[4] = {};
+        if (j < 2 * G) {
+#pragma unroll
+            for (int s = 0; s < SLICES; s++) {
+                const float * from = reinterpret_cast<const float *>(memory) + (group * SLICES + s) * 256 * G + 128 * j + lane;
+#pragma unroll
+                for (int e = 0; e < 4; e++) {
+                    total[e] += from[32 * e];
+                }
+            }
+        }
 #pragma unroll
         for (int h = 0; h < 2; h++) {
-            const int64_t row = row0 + warp * 16 + lane / 4 + 8 * h;
-            if (row < p.n && 8 * j < p.columns) {
-                store_pair(p.y, p.y_ld, row, column, c[j][2 * h], c[j][2 * h + 1]);
-                if (p.keep != nullptr) {
-                    store_pair(p.keep, p.keep_ld, row, column, c[j][2 * h], c[j][2 * h + 1]);
-                }
+            const int64_t row = row0 + group * 16 + lane / 4 + 8 * h;
+            if (row < p.n) {
+                store_pair(p, row, 8 * j + lane % 4 * 2, total[2 * h], total[2 * h + 1]);
             }
         }
     }
@@ -95,6 +113,7 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
 
 template <typename T, int G> cudaError_t launch(const skinny_args<T> & p, cudaStream_t stream) {
     constexpr int bytes = STAGES * stage<T, G>::elements * (int) sizeof(T);
+    static_assert(bytes >= THREADS / 32 * 256 * G * 4, "the sums lie where the stages lay");
     QL_TRY(cudaFuncSetAttribute(skinny_kernel<T, G>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
     skinny_kernel<T, G><<<blocks_for(p.n, ROWS), THREADS, bytes, stream>>>(p);
     return cudaGetLastError();
@@ -117,9 +136,9 @@ bool whole_packs(const void * data, int64_t ld) {
 } // namespace
 
 cudaError_t qlora_skinny(const qlora_launch & l, int type, const qlora_matrix & x, const void * a, int64_t n, int64_t k, int64_t columns,
-                         const qlora_matrix & y, const qlora_matrix & keep, bool & done) {
-    // six stages of 160 rows are 138 KiB, which cards from sm_80 on but not the smaller ones among them have
-    done = type != GGML_TYPE_F32 && l.capability >= 80 && columns <= (l.shared >= 140 << 10 ? 96 : 32) && columns % 8 == 0 && k % 8 == 0 &&
+                         int64_t tail, const qlora_matrix & y, const qlora_matrix & keep, bool & done) {
+    // six stages of 128 rows are 108 KiB, which not every card from sm_80 on has
+    done = type != GGML_TYPE_F32 && l.capability >= 80 && columns <= (l.shared >= 110 << 10 ? 96 : 64) && columns % 8 == 0 && k % 8 == 0 &&
            whole_packs(x.data, x.ld) && whole_packs(a, k) && y.ld % 2 == 0 && keep.ld % 2 == 0;
     if (!done) {
         return cudaSuccess;
@@ -128,7 +147,7 @@ cudaError_t qlora_skinny(const qlora_launch & l, int type, const qlora_matrix & 
         using T = decltype(t);
         if constexpr (sizeof(T) == 2) {
             return choose(skinny_args<T>{(const T *) x.data, (const T *) a, (T *) const_cast<void *>(y.data), (T *) const_cast<void *>(keep.data), x.ld,
-                                         y.ld, keep.ld, n, k, (int) columns},
+                                         y.ld, keep.ld, n, k, (int) columns, (int) tail},
                           l.stream);
         } else {
             return cudaErrorInvalidValue;
