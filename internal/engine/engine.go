@@ -27,6 +27,7 @@ type Engine struct {
 	blocks  []block
 	shape   ggml.AttentionShape
 	opt     optimiser
+	scale   lossScale
 	g       graphs
 }
 
@@ -42,7 +43,7 @@ func New(f *gguf.File, o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation, views: map[columnRange]*ggml.Tensor{}}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation, scale: newLossScale(o.Activation), views: map[columnRange]*ggml.Tensor{}}
 	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
 	if err := e.open(f); err != nil {
 		e.Close()

@@ -146,6 +146,13 @@ func encodeF32(v []float32) []byte {
 // processors take seconds where one takes milliseconds), nothing recomputed, torch's optimiser settings.
 func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	t.Helper()
+	o.Module = testModule(t)
+	return startEngine(t, f, o)
+}
+
+// startEngine is newEngine on the module of o, or the CPU.
+func startEngine(t *testing.T, f *gguf.File, o Options) *Engine {
+	t.Helper()
 	if o.Method == "" {
 		o.Method = MethodQLoRA
 	}
@@ -158,7 +165,6 @@ func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	if o.Beta1 == 0 {
 		o.Beta1, o.Beta2, o.Eps = 0.9, 0.999, 1e-8
 	}
-	o.Module = testModule(t)
 	e, err := New(f, o)
 	if err != nil {
 		t.Fatal(err)
