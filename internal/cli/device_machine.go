@@ -60,7 +60,7 @@ func (m machine) choose(want config.Device) (computeDevice, error) {
 	var unusable error
 	for i := first; i <= last; i++ {
 		d := m.device(i)
-		if d.HasCode {
+		if d.Code > 0 {
 			return computeDevice{module: m.module, gpu: d}, nil
 		}
 		unusable = fmt.Errorf("%w %s, %s of compute capability %d.%d", errNoCode, deviceName(d), d.Description, d.Major, d.Minor)

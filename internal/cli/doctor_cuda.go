@@ -62,8 +62,10 @@ func checkDevice(d ggml.Device) check {
 	switch {
 	case d.Capability() < oldestCapability:
 		c.State, c.Advice = checkMissing, "training on a GPU needs compute capability 7.5; use the CPU with --device cpu"
-	case !d.HasCode:
+	case d.Code == 0:
 		c.State, c.Advice = checkMissing, fmt.Sprintf("the library has no code for it: make cuda CUDA_ARCH=%d", d.Capability())
+	case d.Kernels() < bf16Capability && d.Capability() >= bf16Capability:
+		c.Detail += fmt.Sprintf("; the library's code for it is of %d.%d and has no bf16: make cuda CUDA_ARCH=%d", d.Code/10, d.Code%10, d.Capability())
 	}
 	return c
 }

@@ -6,5 +6,5 @@ struct qlora_device_info {
     char uuid[48];     // GPU-8-4-4-4-12 hexadecimal digits, as NVML spells it
     char pci[32];      // domain:bus:device.function
     int  major, minor; // compute capability
-    int  has_code;     // 1 when the module holds code that runs on it
+    int  code;         // capability that the module's code for it was compiled for, 10 * major + minor; 0 where there is none
 };
