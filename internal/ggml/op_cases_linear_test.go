@@ -85,7 +85,7 @@ func (s *side) group(typ Type, in, n int64, widths []int64, adapted []bool) func
 	if !s.backend.OnHost() {
 		return func(g *Graph) {
 			if tail > 0 {
-				g.GroupU(u, p, x, scratch)
+				g.GroupU(u, nil, p, x, scratch)
 				g.GroupV(v, p, dy, scratch)
 			}
 			g.Group(y, p, x, Bias(bias), scratch)
