@@ -167,13 +167,20 @@ class Ours:
                 raise SystemExit(f"train_cuda: writing {path.name} failed; see {self.folder}/init-{path.stem}.log")
         return path
 
+    def reason(self, name):
+        """The error that the binary printed, without its hints."""
+        for text in (self.folder / f"{name}.log").read_text(errors="replace").splitlines():
+            if text.startswith("qlora: error: "):
+                return text.removeprefix("qlora: error: ").replace("|", "/")
+        return None
+
     def measure(self, row):
         path, before, start = self.model(row), self.memory.idle(), time.monotonic()
         done = self.run(row.name, "test", "perf", "--train", "-m", str(path), "--micro-batch-size", str(row.rows), "-c", str(row.length),
                         "--rank", "16", "--recompute", "block" if row.recompute else "none", "--precision", row.precision, "--device", "cuda",
                         "--steps", str(row.steps), "--warmup", str(row.warmup), "--json")
         if done.returncode != 0:
-            return {"error": "out of memory" if done.returncode == 5 else f"exit status {done.returncode}"}
+            return {"error": self.reason(row.name) or f"exit status {done.returncode}"}
         result = json.loads(done.stdout.splitlines()[-1])["results"][0]
         used = above(self.memory.peak_since(start), before)
         return {"tokens_per_second": result["tokens_per_second"]["median"], "used_bytes": used or result["peak_vram_bytes"], "loss": result["loss"],
