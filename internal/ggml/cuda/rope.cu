@@ -15,7 +15,38 @@ __global__ void table_kernel(float * table, const int32_t * pos, const float * f
     table[t * 2 * half + half + k] = s * magnitude;
 }
 
-// One block a token. A thread turns N pairs of a head: dimensions [k, k+N) with those half further, or 2N neighbours.
+// N pairs of a head from pair k on: dimensions k and half + k, or neighbours. A single pair may lie at any address.
+template <int N, bool NEOX, typename T> __device__ __forceinline__ void load_pairs(const T * x, int half, int k, pack<T, N> & a, pack<T, N> & b) {
+    if constexpr (NEOX) {
+        a = load<N>(x + k), b = load<N>(x + half + k);
+    } else if constexpr (N == 1) {
+        a.v[0] = x[2 * k], b.v[0] = x[2 * k + 1];
+    } else {
+        const pack<T, 2 * N> both = load<2 * N>(x + 2 * k);
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            a.v[j] = both.v[2 * j], b.v[j] = both.v[2 * j + 1];
+        }
+    }
+}
+
+template <int N, bool NEOX, typename T> __device__ __forceinline__ void store_pairs(T * y, int half, int k, const pack<T, N> & a, const pack<T, N> & b) {
+    if constexpr (NEOX) {
+        store<N>(y + k, a);
+        store<N>(y + half + k, b);
+    } else if constexpr (N == 1) {
+        y[2 * k] = a.v[0], y[2 * k + 1] = b.v[0];
+    } else {
+        pack<T, 2 * N> both;
+#pragma unroll
+        for (int j = 0; j < N; j++) {
+            both.v[2 * j] = a.v[j], both.v[2 * j + 1] = b.v[j];
+        }
+        store<2 * N>(y + 2 * k, both);
+    }
+}
+
+// One block a token; a thread turns N pairs of a head at a time.
 template <int N, bool NEOX, typename T>
 __global__ void rope_kernel(T * y, const T * x, const float * table, int dh, int half, int heads, int64_t y_ld, int64_t x_ld, float sign) {
     const float * c = table + (int64_t) blockIdx.x * 2 * half;
@@ -25,28 +56,14 @@ __global__ void rope_kernel(T * y, const T * x, const float * table, int dh, int
         const int            head = i / groups * dh, k = i % groups * N;
         const pack<float, N> cosine = load<N>(c + k), sine = load<N>(c + half + k);
         pack<T, N>           lo, hi;
-        pack<T, 2 * N>       both;
-        if constexpr (NEOX) {
-            lo = load<N>(x + head + k), hi = load<N>(x + head + half + k);
-        } else {
-            both = load<2 * N>(x + head + 2 * k);
-        }
+        load_pairs<N, NEOX>(x + head, half, k, lo, hi);
 #pragma unroll
         for (int j = 0; j < N; j++) {
-            const float a = to_f32(NEOX ? lo.v[j] : both.v[2 * j]), b = to_f32(NEOX ? hi.v[j] : both.v[2 * j + 1]), s = sine.v[j] * sign;
-            const T     p = from_f32<T>(a * cosine.v[j] - b * s), q = from_f32<T>(a * s + b * cosine.v[j]);
-            if constexpr (NEOX) {
-                lo.v[j] = p, hi.v[j] = q;
-            } else {
-                both.v[2 * j] = p, both.v[2 * j + 1] = q;
-            }
+            const float a = to_f32(lo.v[j]), b = to_f32(hi.v[j]), s = sine.v[j] * sign;
+            lo.v[j] = from_f32<T>(a * cosine.v[j] - b * s);
+            hi.v[j] = from_f32<T>(a * s + b * cosine.v[j]);
         }
-        if constexpr (NEOX) {
-            store<N>(y + head + k, lo);
-            store<N>(y + head + half + k, hi);
-        } else {
-            store<2 * N>(y + head + 2 * k, both);
-        }
+        store_pairs<N, NEOX>(y + head, half, k, lo, hi);
     }
     const int rest = dh - 2 * half;
     for (int i = threadIdx.x; x != y && i < heads * rest; i += blockDim.x) {
