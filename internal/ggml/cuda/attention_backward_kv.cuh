@@ -75,20 +75,20 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         v.next(sv, p.v_ld, k1 - k0);
 
         const int  begin = k0 / STEP * STEP, end = last_query_of_warp(p, k1 - 1, lane) + 1;
-        const T *  q_begin = p.q + begin * p.q_ld, *d_begin = p.d_o + begin * p.do_ld;
-        block_reader<T, C, STEP> q(q_begin + kv * group * C::DH, p.q_ld), d_o(d_begin + kv * group * C::DH, p.do_ld);
-        // Reads the queries from q0 of a head, which follow those read before unless q0 is the first.
+        block_reader<T, C, STEP> q(p.q + begin * p.q_ld + kv * group * C::DH, p.q_ld), d_o(p.d_o + begin * p.do_ld + kv * group * C::DH, p.do_ld);
+        // Reads the queries from q0 of a head, which follow those read before.
         const auto read_stage = [&](int stage, int head, int q0) {
             T *     sq = reinterpret_cast<T *>(stages + stage * mem::STAGE_BYTES), *sd = sq + STEP * rows::ld;
             float * lse = reinterpret_cast<float *>(sd + STEP * rows::ld), *delta = lse + STEP;
             int *   segments = reinterpret_cast<int *>(delta + STEP);
-            if (q0 == begin) {
-                q   = block_reader<T, C, STEP>(q_begin + head * C::DH, p.q_ld);
-                d_o = block_reader<T, C, STEP>(d_begin + head * C::DH, p.do_ld);
-            }
             q.next(sq, p.q_ld, end - q0);
             d_o.next(sd, p.do_ld, end - q0);
-            for (int i = threadIdx.x; i < STEP; i += C::THREADS) {
+            if (q0 + STEP >= end) { // on to the first query of the next head
+                q.skip(C::DH - (q0 + STEP - begin) * p.q_ld);
+                d_o.skip(C::DH - (q0 + STEP - begin) * p.do_ld);
+            }
+            static_assert(STEP <= C::THREADS, "a thread fetches one query's numbers");
+            if (const int i = threadIdx.x; i < STEP) {
                 const int     t  = min(q0 + i, n - 1);
                 const int64_t at = t * p.heads + head;
                 if constexpr (C::ASYNC) {
@@ -165,7 +165,9 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
                         }
                     }
                     pair_arrive(1 + pair * SUBS + u);
-                    weighted<T, C, SUB>(acc, s, at_d + rows::at(u * SUB, 0));
+                    left_side<C, SUB> w;
+                    round_to_left_side<T, C, SUB>(w, s);
+                    weighted<T, C, SUB>(acc, w, at_d + rows::at(u * SUB, 0));
                 }
             } else {
                 const uint32_t at_d = rows::lane_b_rows(sd, lane), at_q = rows::lane_b_cols(sq, lane);
@@ -187,12 +189,14 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
                         const float2 l = *reinterpret_cast<const float2 *>(delta + u * SUB + 8 * j + lane % 4 * 2);
 #pragma unroll
                         for (int mt = 0; mt < MT; mt++) {
-                            const float4 w = handed[(u * MT * SUB / 8 + mt * SUB / 8 + j) * 32];
-                            d[u][mt][j][0] = w.x * (d[u][mt][j][0] - l.x), d[u][mt][j][1] = w.y * (d[u][mt][j][1] - l.y);
-                            d[u][mt][j][2] = w.z * (d[u][mt][j][2] - l.x), d[u][mt][j][3] = w.w * (d[u][mt][j][3] - l.y);
+                            const float4 s = handed[(u * MT * SUB / 8 + mt * SUB / 8 + j) * 32];
+                            d[u][mt][j][0] = s.x * (d[u][mt][j][0] - l.x), d[u][mt][j][1] = s.y * (d[u][mt][j][1] - l.y);
+                            d[u][mt][j][2] = s.z * (d[u][mt][j][2] - l.x), d[u][mt][j][3] = s.w * (d[u][mt][j][3] - l.y);
                         }
                     }
-                    weighted<T, C, SUB>(acc, d[u], at_q + rows::at(u * SUB, 0));
+                    left_side<C, SUB> w;
+                    round_to_left_side<T, C, SUB>(w, d[u]);
+                    weighted<T, C, SUB>(acc, w, at_q + rows::at(u * SUB, 0));
                 }
             }
             head = next_head, q0 = next_q0;

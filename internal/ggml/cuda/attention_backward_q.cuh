@@ -28,7 +28,8 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
             k.next(sk, p.k_ld, q1 - k0);
             v.next(sv, p.v_ld, q1 - k0);
         }
-        for (int i = threadIdx.x; i < ROWS; i += C::THREADS) {
+        static_assert(ROWS <= C::THREADS, "a thread fetches one first key");
+        if (const int i = threadIdx.x; i < ROWS) {
             first[i] = q0 + i < n ? p.first_key(q0 + i) : INT_MAX;
         }
         const uint32_t at_q = rows::lane_a(sq + row * rows::ld, lane), at_d = rows::lane_a(sd + row * rows::ld, lane);
@@ -79,7 +80,9 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
             if (seen == visible::some) {
                 mask_keys<C>(s, first + row, t0, k0, lane, 0.0f);
             }
-            weighted<T, C, STEP>(acc, s, at_k_cols + moved);
+            left_side<C, STEP> w;
+            round_to_left_side<T, C, STEP>(w, s);
+            weighted<T, C, STEP>(acc, w, at_k_cols + moved);
         }
         scale_rows<C>(acc, p.scale);
         store_rows<T, C>(sq + row * rows::ld, p.dq + head * C::DH, p.dq_ld, acc, t0, n, lane);

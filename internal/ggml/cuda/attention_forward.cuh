@@ -7,11 +7,11 @@ template <typename T, typename C> struct forward_memory {
     static constexpr int BYTES = (ROWS + 2 * C::STEP) * C::ROW_BYTES + ROWS * 4;
 };
 
-// One step of the running softmax over a warp's scores s, which become probabilities relative to the new maximum. m holds
-// the maxima in units of the scores, sum this lane's part of the denominators; acc is scaled to the new maximum.
-template <typename C>
-__device__ __forceinline__ void softmax_step(float (&s)[C::MT][C::STEP / 8][4], float (&acc)[C::MT][C::DH / 8][4], float (&m)[C::MT][2],
-                                             float (&sum)[C::MT][2], float scale_log2) {
+// One step of the running softmax over a warp's scores s: w gets the probabilities relative to the new maximum. m holds the
+// maxima in units of the scores, sum this lane's part of the denominators; acc is scaled to the new maximum.
+template <typename T, typename C>
+__device__ __forceinline__ void softmax_step(left_side<C, C::STEP> & w, const float (&s)[C::MT][C::STEP / 8][4], float (&acc)[C::MT][C::DH / 8][4],
+                                             float (&m)[C::MT][2], float (&sum)[C::MT][2], float scale_log2) {
 #pragma unroll
     for (int mt = 0; mt < C::MT; mt++) {
 #pragma unroll
@@ -28,9 +28,9 @@ __device__ __forceinline__ void softmax_step(float (&s)[C::MT][C::STEP / 8][4], 
             float part       = sum[mt][i] * keep;
 #pragma unroll
             for (int j = 0; j < C::STEP / 8; j++) {
-                s[mt][j][2 * i]     = exp2_approx(s[mt][j][2 * i] * scale_log2 - base);
-                s[mt][j][2 * i + 1] = exp2_approx(s[mt][j][2 * i + 1] * scale_log2 - base);
-                part += s[mt][j][2 * i] + s[mt][j][2 * i + 1];
+                const float a = exp2_approx(s[mt][j][2 * i] * scale_log2 - base), b = exp2_approx(s[mt][j][2 * i + 1] * scale_log2 - base);
+                part += a + b;
+                w.at(mt, j, i) = pack2<T>(a, b);
             }
             sum[mt][i] = part;
 #pragma unroll
@@ -60,7 +60,8 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         block_reader<T, C, STEP> k(p.k + k0 * p.k_ld + kv, p.k_ld), v(p.v + k0 * p.v_ld + kv, p.v_ld);
         q.next(sq, p.q_ld, q1 - q0);
         k.next(sk, p.k_ld, q1 - k0);
-        for (int i = threadIdx.x; i < ROWS; i += C::THREADS) {
+        static_assert(ROWS <= C::THREADS, "a thread fetches one first key");
+        if (const int i = threadIdx.x; i < ROWS) {
             first[i] = q0 + i < n ? p.first_key(q0 + i) : INT_MAX;
         }
         const uint32_t at_q = rows::lane_a(sq + row * rows::ld, lane), at_k = rows::lane_b_rows(sk, lane), at_v = rows::lane_b_cols(sv, lane);
@@ -89,8 +90,9 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
             if (seen == visible::some) {
                 mask_keys<C>(s, first + row, t0, k0, lane, -INFINITY);
             }
-            softmax_step<C>(s, acc, m, sum, scale_log2);
-            weighted<T, C, STEP>(acc, s, at_v);
+            left_side<C, STEP> w;
+            softmax_step<T, C>(w, s, acc, m, sum, scale_log2);
+            weighted<T, C, STEP>(acc, w, at_v);
         }
 #pragma unroll
         for (int mt = 0; mt < MT; mt++) {
@@ -122,5 +124,5 @@ template <typename T, typename C> struct forward_op : forward_memory<T, C> {
 };
 
 // Large tiles fit every card from sm_80 on.
-template <int DH> using forward_large  = attention_config<DH, 4, 2, 64, DH <= 64 ? 3 : 2, true, DH == 128 ? 4 : 2>;
+template <int DH> using forward_large  = attention_config<DH, 4, 2, 64, DH == 64 ? 3 : 2, true, DH == 64 ? 2 : 8>;
 template <int DH> using forward_turing = attention_config<DH, 8, 1, 32, DH <= 64 ? 2 : 1, false>;

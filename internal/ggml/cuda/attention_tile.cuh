@@ -75,27 +75,41 @@ __device__ __forceinline__ void scores(float (&c)[C::MT][N / 8][4], uint32_t a, 
     }
 }
 
-// acc += W B: W [16 * MT, N] still in accumulator layout and rounded to T here, B the N x DH tile at lane address b.
+// A product's result W [16 * MT, N], rounded to T, as the left side of the next product: half the registers.
+template <typename C, int N> struct left_side {
+    uint32_t r[N / 16][C::MT][4];
+
+    // Row group i of column group j: where an accumulator keeps c[m][j][2 * i] and the next.
+    __device__ __forceinline__ uint32_t & at(int m, int j, int i) {
+        return r[j / 2][m][j % 2 * 2 + i];
+    }
+};
+
+template <typename T, typename C, int N> __device__ __forceinline__ void round_to_left_side(left_side<C, N> & w, const float (&c)[C::MT][N / 8][4]) {
+#pragma unroll
+    for (int m = 0; m < C::MT; m++) {
+#pragma unroll
+        for (int j = 0; j < N / 8; j++) {
+            w.at(m, j, 0) = pack2<T>(c[m][j][0], c[m][j][1]);
+            w.at(m, j, 1) = pack2<T>(c[m][j][2], c[m][j][3]);
+        }
+    }
+}
+
+// acc += W B, with B the N x DH tile at lane address b.
 template <typename T, typename C, int N>
-__device__ __forceinline__ void weighted(float (&acc)[C::MT][C::DH / 8][4], const float (&w)[C::MT][N / 8][4], uint32_t b) {
+__device__ __forceinline__ void weighted(float (&acc)[C::MT][C::DH / 8][4], const left_side<C, N> & w, uint32_t b) {
     using rows = tile<T, C::DH>;
 #pragma unroll
     for (int k = 0; k < N; k += 16) {
-        uint32_t fa[C::MT][4];
-#pragma unroll
-        for (int m = 0; m < C::MT; m++) {
-            const float(&lo)[4] = w[m][k / 8], (&hi)[4] = w[m][k / 8 + 1];
-            fa[m][0] = pack2<T>(lo[0], lo[1]), fa[m][1] = pack2<T>(lo[2], lo[3]);
-            fa[m][2] = pack2<T>(hi[0], hi[1]), fa[m][3] = pack2<T>(hi[2], hi[3]);
-        }
 #pragma unroll
         for (int n = 0; n < C::DH; n += 16) {
             uint32_t fb[4];
             ldmatrix4_trans(fb, b + rows::at(k, n));
 #pragma unroll
             for (int m = 0; m < C::MT; m++) {
-                mma16816<T, !C::ASYNC>(acc[m][n / 8], fa[m], fb[0], fb[1]);
-                mma16816<T, !C::ASYNC>(acc[m][n / 8 + 1], fa[m], fb[2], fb[3]);
+                mma16816<T, !C::ASYNC>(acc[m][n / 8], w.r[k / 16][m], fb[0], fb[1]);
+                mma16816<T, !C::ASYNC>(acc[m][n / 8 + 1], w.r[k / 16][m], fb[2], fb[3]);
             }
         }
     }

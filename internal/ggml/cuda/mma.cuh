@@ -139,6 +139,10 @@ template <typename T, int DH, int ROWS, int THREADS, bool ASYNC> struct tile_rea
         asm("" : "+l"(from)); // likewise a pointer
     }
 
+    __device__ __forceinline__ void skip(int64_t elements) {
+        from += elements;
+    }
+
     // Sixteen bytes, or zeros. `at` may point anywhere where !valid.
     static __device__ __forceinline__ void copy(T * to, const T * at, bool valid) {
         if constexpr (ASYNC) {

@@ -96,9 +96,9 @@ template <typename Op> void time_variant(const shape & s, const attention_args<_
 #define VARIANT(op, products, ...) time_variant<op##_op<__nv_bfloat16, attention_config<__VA_ARGS__>>>(s, p, #op " " #__VA_ARGS__, products)
 
 void variants_of_128(const shape & s, const attention_args<__nv_bfloat16> & p) {
-    VARIANT(forward, 2, 128, 4, 2, 64, 2, true, 4);
     VARIANT(forward, 2, 128, 4, 2, 64, 2, true, 8);
-    VARIANT(forward, 2, 128, 4, 2, 32, 2, true, 8);
+    VARIANT(forward, 2, 128, 4, 2, 64, 2, true, 2);
+    VARIANT(forward, 2, 128, 4, 2, 32, 2, true, 2);
     VARIANT(forward, 2, 128, 8, 1, 64, 1, true, 8);
     VARIANT(forward, 2, 128, 8, 2, 64, 1, true, 4);
     VARIANT(backward_q, 3, 128, 4, 2, 32, 2, true, 8);
@@ -122,7 +122,6 @@ void variants_of_64(const shape & s, const attention_args<__nv_bfloat16> & p) {
     VARIANT(backward_kv, 4, 64, 4, 2, 64, 2, true, 8);
     VARIANT(backward_kv, 4, 64, 4, 2, 32, 3, true, 8);
     VARIANT(backward_kv, 4, 64, 8, 2, 64, 1, true, 8);
-    VARIANT(backward_kv, 4, 64, 4, 2, 64, 3, true, 2);
 }
 
 } // namespace
