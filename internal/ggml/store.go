@@ -5,13 +5,9 @@ package ggml
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 )
-
-// ErrNoMemory marks what could not be allocated, of the host or of a device.
-var ErrNoMemory = errors.New("out of memory")
 
 // Store is a set of tensors declared first and allocated together in one backend buffer.
 type Store struct {

@@ -13,17 +13,16 @@ static void print_uuid(char * out, size_t size, const cudaUUID_t & uuid) {
              b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static int has_code(int index) {
-    int before = 0;
-    if (cudaGetDevice(&before) != cudaSuccess || cudaSetDevice(index) != cudaSuccess) {
-        cudaGetLastError();
-        return 0;
-    }
+static cudaError_t find_code(int index) {
+    int                before = 0;
     cudaFuncAttributes attributes;
-    const bool         found = cudaFuncGetAttributes(&attributes, probe) == cudaSuccess;
-    cudaSetDevice(before);
+    cudaError_t        err = cudaGetDevice(&before);
+    if (err == cudaSuccess && (err = cudaSetDevice(index)) == cudaSuccess) {
+        err = cudaFuncGetAttributes(&attributes, probe);
+        cudaSetDevice(before);
+    }
     cudaGetLastError(); // a missing kernel must not surface in a later check
-    return found;
+    return err;
 }
 
 extern "C" int qlora_cuda_device_info(int index, struct qlora_device_info * info) {
@@ -38,7 +37,9 @@ extern "C" int qlora_cuda_device_info(int index, struct qlora_device_info * info
     print_uuid(info->uuid, sizeof info->uuid, properties.uuid);
     info->major    = properties.major;
     info->minor    = properties.minor;
-    info->has_code = has_code(index);
+    const cudaError_t found = find_code(index);
+    info->has_code = found == cudaSuccess;
+    info->full     = found == cudaErrorMemoryAllocation;
     return cudaDeviceGetPCIBusId(info->pci, sizeof info->pci, index);
 }
 

@@ -7,4 +7,5 @@ struct qlora_device_info {
     char pci[32];      // domain:bus:device.function
     int  major, minor; // compute capability
     int  has_code;     // 1 when the module holds code that runs on it
+    int  full;         // 1 when too little memory is free to start CUDA on it; has_code is 0 then
 };
