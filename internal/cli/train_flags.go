@@ -52,7 +52,8 @@ var trainSettings = []struct{ key, short, usage string }{
 	{"skip-invalid", "", "skip records that cannot be read, and exit with 3"},
 	{"threads", "t", "threads to compute with, 0 for one per core"},
 	{"device", "", deviceUsage},
-	{"n-gpu-layers", "", "layers to keep on the GPU (-ngl); -1: as many as fit, 0: train on the CPU"},
+	{"n-gpu-layers", "", "`layers` whose weights stay on the GPU (-ngl); -1: as many as fit, 0: train on the CPU"},
+	{"vram-budget", "", vramBudgetUsage},
 	{"precision", "", "`type` of activations: bf16, f16, f32, or auto, the best that the device has"},
 }
 
