@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/ggml"
@@ -61,7 +63,8 @@ func (c *rowChoice) fit(f *gguf.File, o *engine.Options, device bool) (engine.Pl
 // warnFewer says aloud that micro-batches are not those asked for.
 func (c rowChoice) warnFewer(asked rowChoice, s *ui.Streams) {
 	if c.rows < asked.rows {
-		s.Warnf("micro-batches of %d rows do not fit: each step takes %d micro-batches of %d rows instead of %d, to the same result", asked.rows, c.accum, c.rows, asked.accum)
+		s.Warnf("micro-batches of %d rows do not fit: each step takes %d micro-batches of %s instead of %d, to the same result",
+			asked.rows, c.accum, english.Plural(c.rows, "row", ""), asked.accum)
 	}
 }
 
@@ -86,6 +89,6 @@ func (c rowChoice) refusedRows(err error) error {
 	if !c.fixed || !errors.As(err, &budget) {
 		return err
 	}
-	return ui.Fail(ui.ExitDevice, fmt.Errorf("resume: %w", err), fmt.Sprintf("the run has micro-batches of %d rows, which cannot change now", c.rows),
+	return ui.Fail(ui.ExitDevice, fmt.Errorf("resume: %w", err), fmt.Sprintf("the run has micro-batches of %s, which cannot change now", english.Plural(c.rows, "row", "")),
 		"free GPU memory ('qlora gpu' shows who takes it), or allow more with --vram-budget")
 }

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
@@ -117,9 +119,10 @@ func (f settingFlag) Set(text string) error {
 	return nil
 }
 
-// addSettingFlags adds every setting of a run under its own name, and the
-// aliases, hidden.
-func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting) {
+// addSettingFlags adds the settings of a run with those keys, or all, under
+// their own names, and the aliases, hidden.
+func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting, keys ...string) {
+	wanted := func(key string) bool { return len(keys) == 0 || slices.Contains(keys, key) }
 	add := func(name, short, key, usage string) *pflag.Flag {
 		f := flags.VarPF(settingFlag{key, settings}, name, short, usage)
 		if f.Value.Type() == "bool" {
@@ -128,9 +131,13 @@ func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting) {
 		return f
 	}
 	for _, s := range trainSettings {
-		add(s.key, s.short, s.key, s.usage)
+		if wanted(s.key) {
+			add(s.key, s.short, s.key, s.usage)
+		}
 	}
 	for _, a := range trainAliases {
-		add(a.name, "", a.key, "same as --"+a.key).Hidden = true
+		if wanted(a.key) {
+			add(a.name, "", a.key, "same as --"+a.key).Hidden = true
+		}
 	}
 }

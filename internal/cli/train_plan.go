@@ -8,11 +8,12 @@ import (
 
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/ui"
 )
 
 // trainPlan is the message "plan".
 type trainPlan struct {
-	Run             string `json:"run"`
+	Run             string `json:"run,omitempty"`
 	Method          string `json:"method"`
 	Device          string `json:"device"`    // as --device names it
 	Precision       string `json:"precision"` // of activations
@@ -70,7 +71,7 @@ func (j *trainJob) describe(dryRun bool) error {
 	say("memory by arithmetic: %s\n", j.memory)
 	if plan.BudgetBytes > 0 {
 		say("of a budget of %s, with %d of %d layers on %s and %d rows to a micro-batch\n",
-			humanize.IBytes(uint64(plan.BudgetBytes)), plan.ResidentLayers, plan.Layers, plan.Device, plan.MicroBatchSize)
+			ui.Size(plan.BudgetBytes), plan.ResidentLayers, plan.Layers, plan.Device, plan.MicroBatchSize)
 	}
 	return j.s.Event("plan", plan)
 }

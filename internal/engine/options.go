@@ -21,6 +21,9 @@ const (
 	RecomputeAuto  = "auto"  // none where the memory suffices
 )
 
+// MaxTokens bounds the tokens of a micro-batch.
+const MaxTokens = 1 << 24
+
 // Options of an engine. Rows x Length is the shape of every micro-batch it will see.
 type Options struct {
 	Method                         string
@@ -52,7 +55,7 @@ func (o Options) check(host bool) error {
 		return fmt.Errorf("activations of type %s; the cpu computes in f32, a device in f32, f16 or bf16", o.Activation)
 	case o.Budget < 0 || o.Resident < -1:
 		return fmt.Errorf("a budget of %d bytes with %d layers on the device is out of range", o.Budget, o.Resident)
-	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > 1<<24:
+	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > MaxTokens:
 		return fmt.Errorf("a micro-batch of %d x %d tokens is out of range", o.Rows, o.Length)
 	case o.Method == MethodFull && o.From != "":
 		return fmt.Errorf("--from continues an adapter; method full has none")

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/ui"
 )
 
 // Plan is the memory of a run by arithmetic, in bytes, and what was chosen to make it fit.
@@ -39,14 +40,13 @@ func (p Plan) Adapters() int64 { return p.Trained / 4 }
 
 // String is the sum in words.
 func (p Plan) String() string {
-	size := func(n int64) string { return humanize.IBytes(uint64(n)) }
-	text := fmt.Sprintf("%s = weights %s + trained values %s + optimiser %s + activations %s (recompute %s) + workspace %s", size(p.Total()), size(p.Weights),
-		size(p.Adapters()), size(p.Trained-p.Adapters()), size(p.Kept), p.Recompute, size(p.Workspace))
+	text := fmt.Sprintf("%s = weights %s + trained values %s + optimiser %s + activations %s (recompute %s) + workspace %s", ui.Size(p.Total()), ui.Size(p.Weights),
+		ui.Size(p.Adapters()), ui.Size(p.Trained-p.Adapters()), ui.Size(p.Kept), p.Recompute, ui.Size(p.Workspace))
 	if p.Runtime > 0 {
-		text += " + CUDA " + size(p.Runtime)
+		text += " + CUDA " + ui.Size(p.Runtime)
 	}
 	if p.Resident < p.Layers {
-		text += fmt.Sprintf(" + slots %s for the %d of %d layers (%s) that stay in host memory", size(p.Slots), p.Layers-p.Resident, p.Layers, size(p.Streamed))
+		text += fmt.Sprintf(" + slots %s for the %d of %d layers (%s) that stay in host memory", ui.Size(p.Slots), p.Layers-p.Resident, p.Layers, ui.Size(p.Streamed))
 	}
 	return text
 }
@@ -73,8 +73,7 @@ type BudgetError struct {
 }
 
 func (e *BudgetError) Error() string {
-	return fmt.Sprintf("the smallest plan with micro-batches of %d rows takes more than the budget of %s: %s", e.Smallest.Rows,
-		humanize.IBytes(uint64(e.Budget)), e.Smallest)
+	return fmt.Sprintf("the smallest plan, with micro-batches of %s, takes more than the budget of %s: %s", english.Plural(e.Smallest.Rows, "row", ""), ui.Size(e.Budget), e.Smallest)
 }
 
 // PlanFor decides how a run fits into o.Budget on a device, or into o.MemoryBudget on the CPU. It takes what f's header and
