@@ -17,6 +17,7 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -34,18 +35,29 @@ type Param struct {
 type State struct {
 	Params        []Param
 	Weights, M, V []float32
+	LossScale     *LossScale // nil where losses are not scaled
+}
+
+// LossScale is what losses are multiplied by before their gradient is computed,
+// and the steps in a row that went well with it.
+type LossScale struct {
+	Scale float64 `json:"scale"`
+	Good  int     `json:"good_steps"`
 }
 
 // ErrLayout marks a state that does not fit where it is to go.
 var ErrLayout = errors.New("layout of trained tensors differs")
 
 // Check verifies that the parameters lie inside the vectors without overlap,
-// that each length is the product of its dimensions and that the three
-// vectors have one length.
+// that each length is the product of its dimensions, that the three vectors
+// have one length and that a loss scale is a number from 1 on.
 func (s *State) Check() error {
 	n := len(s.Weights)
 	if len(s.M) != n || len(s.V) != n {
 		return fmt.Errorf("%d weights, %d first and %d second moments: the counts must be equal", n, len(s.M), len(s.V))
+	}
+	if l := s.LossScale; l != nil && (!(l.Scale >= 1) || math.IsInf(l.Scale, 0) || l.Good < 0) {
+		return fmt.Errorf("loss scale %g after %d good steps: out of range", l.Scale, l.Good)
 	}
 	return checkLayout(s.Params, n)
 }

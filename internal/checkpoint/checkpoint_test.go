@@ -24,6 +24,9 @@ func sample(step int) (Progress, *State) {
 		s.M = append(s.M, float32(r.NormFloat64()))
 		s.V = append(s.V, float32(r.Float64()))
 	}
+	if step%2 == 0 { // old checkpoints, and those of other precisions, have none
+		s.LossScale = &LossScale{Scale: 1 << 16, Good: step}
+	}
 	s.Weights[3] = float32(math.Copysign(0, -1))
 	s.V[4] = math.SmallestNonzeroFloat32
 	loss := 1 + r.Float64()
@@ -53,6 +56,9 @@ func checkSample(c *Checkpoint, step int) error {
 	}
 	if !reflect.DeepEqual(c.State.Params, state.Params) {
 		return fmt.Errorf("params %+v", c.State.Params)
+	}
+	if !reflect.DeepEqual(c.State.LossScale, state.LossScale) {
+		return fmt.Errorf("loss scale %+v, want %+v", c.State.LossScale, state.LossScale)
 	}
 	have := [][]float32{c.State.Weights, c.State.M, c.State.V}
 	for k, want := range [][]float32{state.Weights, state.M, state.V} {

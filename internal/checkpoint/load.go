@@ -34,7 +34,7 @@ func Load(path string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	state := &State{Params: head.Params, Weights: params[0], M: moments[0], V: moments[1]}
+	state := &State{Params: head.Params, Weights: params[0], M: moments[0], V: moments[1], LossScale: head.LossScale}
 	if err := state.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", path, ErrCorrupt, err)
 	}

@@ -10,6 +10,11 @@ type Progress struct {
 	MicroBatch int    `json:"micro_batch"` // the next micro-batch within Epoch
 	Seed       uint64 `json:"seed"`
 
+	// Overflows counts the steps whose gradient overflowed 16 bits, so that
+	// nothing was updated; OverflowsInRow those since the newest update.
+	Overflows      int `json:"overflows,omitempty"`
+	OverflowsInRow int `json:"overflows_in_a_row,omitempty"`
+
 	// EvalStep is the step of the newest finished evaluation, -1 before the
 	// first; EvalLoss is its result.
 	EvalStep int      `json:"eval_step"`

@@ -27,10 +27,11 @@ type Extra struct {
 
 // stateFile is the content of state.json.
 type stateFile struct {
-	Format   int      `json:"format"`
-	Progress Progress `json:"progress"`
-	Elements int      `json:"elements"`
-	Params   []Param  `json:"params"`
+	Format    int        `json:"format"`
+	Progress  Progress   `json:"progress"`
+	Elements  int        `json:"elements"`
+	Params    []Param    `json:"params"`
+	LossScale *LossScale `json:"loss_scale,omitempty"`
 }
 
 const stateFormat = 1
@@ -78,7 +79,7 @@ func (s *Store) save(path string, p Progress, state *State, extras []Extra) erro
 
 // writeFiles fills dir and returns the marker's text.
 func (s *Store) writeFiles(dir string, p Progress, state *State, extras []Extra) ([]byte, error) {
-	head := stateFile{Format: stateFormat, Progress: p, Elements: len(state.Weights), Params: state.Params}
+	head := stateFile{Format: stateFormat, Progress: p, Elements: len(state.Weights), Params: state.Params, LossScale: state.LossScale}
 	files := append([]Extra{
 		{paramsName, s.writer(func(w io.Writer) error { return writeVectors(w, state.Weights) })},
 		{momentsName, s.writer(func(w io.Writer) error { return writeVectors(w, state.M, state.V) })},

@@ -61,7 +61,7 @@ func (m machine) choose(want config.Device) (computeDevice, error) {
 	var unusable error
 	for i := first; i <= last; i++ {
 		d := m.device(i)
-		if d.HasCode {
+		if d.Code > 0 {
 			return computeDevice{module: m.module, gpu: d}, nil
 		}
 		if d.Full {

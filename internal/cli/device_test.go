@@ -10,12 +10,15 @@ import (
 	"github.com/qlora/qlora/internal/ui"
 )
 
-// fakeMachine has a library and GPUs of the given compute capabilities; the library has code from 7.5 on.
+// fakeMachine has a library and GPUs of the given compute capabilities; the library has code from 7.5 on, for each its own.
 func fakeMachine(capabilities ...int) machine {
 	return machine{module: new(ggml.Module), path: "lib/libqlora-cuda.so", architectures: "75-real 90", runtime: 12040, driver: 12080,
 		count: len(capabilities), device: func(i int) ggml.Device {
-			c := capabilities[i]
-			return ggml.Device{Index: i, Name: fmt.Sprintf("CUDA%d", i), Description: fmt.Sprintf("NVIDIA %d", c), Major: c / 10, Minor: c % 10, HasCode: c >= 75,
+			c, code := capabilities[i], capabilities[i]
+			if c < 75 {
+				code = 0
+			}
+			return ggml.Device{Index: i, Name: fmt.Sprintf("CUDA%d", i), Description: fmt.Sprintf("NVIDIA %d", c), Major: c / 10, Minor: c % 10, Code: code,
 				Free: 7 << 30, Total: 8 << 30, PCI: "0000:17:00.0"}
 		}}
 }
@@ -69,6 +72,8 @@ func TestPrecision(t *testing.T) {
 		d, _ := fakeMachine(capability).choose(config.Device{Index: -1})
 		return d
 	}
+	older := on(90) // runs what was compiled for 7.5
+	older.gpu.Code = 75
 	for _, c := range []struct {
 		d          computeDevice
 		want, got  string
@@ -77,9 +82,10 @@ func TestPrecision(t *testing.T) {
 		{on(90), "auto", "bf16", ""}, {on(80), "auto", "bf16", ""}, {on(75), "auto", "f16", ""}, {computeDevice{}, "auto", "f32", ""},
 		{on(90), "f32", "f32", ""}, {on(90), "f16", "f16", ""}, {on(75), "f16", "f16", ""}, {computeDevice{}, "f32", "f32", ""},
 		{on(75), "bf16", "", "8.0"}, {computeDevice{}, "bf16", "", "GPU"}, {computeDevice{}, "f16", "", "GPU"},
+		{older, "auto", "f16", ""}, {older, "f16", "f16", ""}, {older, "bf16", "", "CUDA_ARCH=90"},
 	} {
 		got, err := c.d.precision(c.want)
-		if got != c.got || c.got == "" && (exitCode(err) != ui.ExitUsage || !strings.Contains(err.Error(), c.capability) || len(ui.Hints(err)) == 0) {
+		if got != c.got || c.got == "" && (exitCode(err) != ui.ExitUsage || !strings.Contains(err.Error()+strings.Join(ui.Hints(err), " "), c.capability) || len(ui.Hints(err)) == 0) {
 			t.Errorf("%s on %s: %q, %v", c.want, c.d, got, err)
 		}
 	}

@@ -65,8 +65,10 @@ func checkDevice(d ggml.Device) check {
 	case d.Full:
 		c.State, c.Detail = checkMissing, fmt.Sprintf("%s, too little memory is free to start CUDA on it", d.Description)
 		c.Advice = deviceHints(errFull)[0]
-	case !d.HasCode:
+	case d.Code == 0:
 		c.State, c.Advice = checkMissing, fmt.Sprintf("the library has no code for it: make cuda CUDA_ARCH=%d", d.Capability())
+	case d.Kernels() < bf16Capability && d.Capability() >= bf16Capability:
+		c.Detail += fmt.Sprintf("; the library's code for it is of %d.%d and has no bf16: make cuda CUDA_ARCH=%d", d.Code/10, d.Code%10, d.Capability())
 	}
 	return c
 }

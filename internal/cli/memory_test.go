@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dist"
+	"github.com/qlora/qlora/internal/dist/disttest"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/llama"
@@ -136,7 +138,7 @@ func TestFullDevice(t *testing.T) {
 	m.device = func(i int) ggml.Device {
 		d := whole(i)
 		if i == 0 {
-			d.Full, d.HasCode = true, false
+			d.Full, d.Code = true, 0
 		}
 		return d
 	}
@@ -186,5 +188,25 @@ func TestFits(t *testing.T) {
 	}
 	if n, _ := largest(10, func(int) (bool, error) { return true, nil }); n != 10 {
 		t.Errorf("largest of ten is %d", n)
+	}
+}
+
+// Ranks with unequal memory compute micro-batches of the same rows: those that the smallest can.
+func TestRanksTakeTheFewestRows(t *testing.T) {
+	jobs := make([]*trainJob, 2)
+	for rank, budget := range []string{"40GiB", "8GiB"} {
+		jobs[rank], _ = planningJob(t, "7b", 4, 3, budget)
+	}
+	errs := disttest.Each(t, 2, func(g *dist.Group) error {
+		jobs[g.Rank()].group = g
+		return jobs[g.Rank()].planMemory(false)
+	})
+	for rank, j := range jobs {
+		if errs[rank] != nil || j.r.MicroBatchSize != 2 || j.r.GradAccum != 6 || j.options.Rows != 2 {
+			t.Errorf("rank %d: %d rows, %d micro-batches, %v", rank, j.r.MicroBatchSize, j.r.GradAccum, errs[rank])
+		}
+	}
+	if jobs[0].memory.Recompute != engine.RecomputeNone || jobs[1].memory.Recompute != engine.RecomputeBlock {
+		t.Errorf("plans %s and %s", jobs[0].memory, jobs[1].memory)
 	}
 }

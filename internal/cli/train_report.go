@@ -30,6 +30,8 @@ type reporter struct {
 	last   runlog.Metrics
 	gpus   *trainGPUs
 	total  int
+
+	overflowed bool // and was said
 }
 
 // newReporter opens the files of a run; step is where it goes on, 0 for a new
@@ -70,6 +72,7 @@ func (p *reporter) attach(l *train.Loop) {
 		p.bar.Set(int64(s.Step - p.from))
 		return nil
 	})
+	l.OnStep("overflow", p.overflow)
 	l.OnReport("metrics", p.report)
 	l.OnEvalPart("progress bar", p.evalPart)
 	l.OnEval("metrics", p.evaluation)
@@ -98,7 +101,7 @@ func (p *reporter) startBar() {
 func (p *reporter) report(r train.Report) error {
 	m := runlog.Metrics{Step: r.Step, TotalSteps: r.Total, Epoch: r.Epoch, Loss: r.Loss, GradNorm: r.GradNorm, LR: r.LR,
 		TokensPerSecond: r.TokensPerSecond, ETASeconds: r.ETA.Seconds(), TrainedTokens: r.TrainedTokens,
-		RSSBytes: r.Memory.RSS, VRAMBytes: r.Memory.VRAM, Time: time.Now()}
+		RSSBytes: r.Memory.RSS, VRAMBytes: r.Memory.VRAM, LossScale: r.LossScale, SkippedSteps: r.Overflows, Time: time.Now()}
 	samples := p.gpus.latest()
 	addGPUs(&m, samples)
 	p.last = m
@@ -112,7 +115,28 @@ func (p *reporter) report(r train.Report) error {
 		{"train/tokens_per_second", m.TokensPerSecond}, {"train/trained_tokens_per_second", r.TrainedTokensPerSecond},
 		{"memory/rss_bytes", float64(m.RSSBytes)}, {"memory/peak_rss_bytes", float64(r.Memory.PeakRSS)},
 		{"memory/vram_bytes", float64(m.VRAMBytes)},
-	}, gpuScalars(samples)...)))
+	}, append(scaleScalars(m), gpuScalars(samples)...)...)))
+}
+
+// scaleScalars is how the loss scale fares, where there is one.
+func scaleScalars(m runlog.Metrics) []scalar {
+	if m.LossScale == 0 {
+		return nil
+	}
+	return []scalar{{"train/loss_scale", m.LossScale}, {"train/skipped_steps", float64(m.SkippedSteps)}}
+}
+
+// overflow says once that steps may be left out, and logs each.
+func (p *reporter) overflow(s train.Step) error {
+	if !s.Overflowed {
+		return nil
+	}
+	if !p.overflowed {
+		p.line("step %d was left out: its gradient overflowed f16 at a loss scale of %g, which was halved; further ones are counted as skipped_steps\n", s.Step, s.LossScale)
+	}
+	p.overflowed = true
+	p.log.Info().Int("step", s.Step).Float64("loss_scale", s.LossScale).Msg("overflow")
+	return nil
 }
 
 func (p *reporter) evalPart(e train.EvalPart) error {

@@ -69,6 +69,9 @@ func explainTraining(err error, f runFolders) error {
 	switch {
 	case errors.As(err, &diverged):
 		hints := []string{"try a lower --learning-rate, a longer --warmup-steps or a smaller --clip"}
+		if diverged.LossScale > 0 {
+			hints = append(hints, "f16 ends at 65504: try --precision f32, or bf16 where the GPU computes it")
+		}
 		if diverged.LastGood != "" {
 			hints = append(hints, "the last good checkpoint is "+diverged.LastGood)
 		}

@@ -201,6 +201,7 @@ func TestExitCodesOfTraining(t *testing.T) {
 		hint string
 	}{
 		{&train.Diverged{Step: 3, What: "loss", LastGood: "outputs/x/checkpoint-2"}, ui.ExitDiverged, "outputs/x/checkpoint-2"},
+		{&train.Diverged{Step: 3, What: "loss", LossScale: 1}, ui.ExitDiverged, "--precision f32"},
 		{&train.Interrupted{Step: 3}, ui.ExitInterrupted, "--resume last --name x"},
 		{train.ErrOtherRun, ui.ExitUsage, "--from"},
 		{checkpoint.ErrCorrupt, ui.ExitInvalid, "--resume last"},

@@ -29,6 +29,7 @@ type Engine struct {
 	blocks  []block
 	shape   ggml.AttentionShape
 	opt     optimiser
+	scale   lossScale
 	g       graphs
 }
 
@@ -62,7 +63,7 @@ func sketch(f *gguf.File, o Options, host bool) (*Engine, error) {
 	if err := model.Check(f, p); err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), host: host, act: o.Activation, views: map[columnRange]*ggml.Tensor{}}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), host: host, act: o.Activation, scale: newLossScale(o.Activation), views: map[columnRange]*ggml.Tensor{}}
 	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
 	params, err := trainedParams(f, o)
 	if err != nil {

@@ -147,6 +147,13 @@ func encodeF32(v []float32) []byte {
 // every layer on the device.
 func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	t.Helper()
+	o.Module = testModule(t)
+	return startEngine(t, f, o)
+}
+
+// startEngine is newEngine on the module of o, or the CPU.
+func startEngine(t *testing.T, f *gguf.File, o Options) *Engine {
+	t.Helper()
 	if o.Method == "" {
 		o.Method = MethodQLoRA
 	}
@@ -162,7 +169,6 @@ func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	if o.Resident == 0 {
 		o.Resident = -1
 	}
-	o.Module = testModule(t)
 	e, err := New(f, o)
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,7 @@ func (e *Engine) buildOptimiser() (err error) {
 	return err
 }
 
-// GradNorm is the Euclidean norm of the accumulated gradient.
+// GradNorm is the Euclidean norm of the accumulated gradient; not a number or infinite where a part of it overflowed.
 func (e *Engine) GradNorm() (float64, error) {
 	if err := e.backend.Compute(e.g.squares); err != nil {
 		return 0, err
@@ -56,22 +56,28 @@ func (e *Engine) GradNorm() (float64, error) {
 	for _, s := range sums {
 		total += float64(s)
 	}
-	return math.Sqrt(total), nil
+	return math.Sqrt(total) / e.scale.factor(), nil
 }
 
 // Step clips the accumulated gradient to norm clip (0: not at all), applies AdamW with bias correction for step t = 1, 2,
-// ..., and clears the gradient. It returns the norm before clipping; when that is not finite nothing is changed.
+// ..., and clears the gradient. It returns the norm before clipping; when that is not finite, weights and moments stay as
+// they are, and the loss scale, where there is one, is lowered for the next step.
 func (e *Engine) Step(t int, lr, clip float64) (float64, error) {
 	if t < 1 || lr < 0 || math.IsNaN(lr) {
 		return 0, fmt.Errorf("optimiser step %d with learning rate %g: out of range", t, lr)
 	}
 	norm, err := e.GradNorm()
-	if err != nil || math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, err
+	if err != nil {
+		return 0, err
 	}
-	factor := 1.0
+	factor := 1 / e.scale.factor()
+	finite := !math.IsNaN(norm) && !math.IsInf(norm, 0)
+	if e.scale.update(finite); !finite {
+		e.t.g.Zero()
+		return norm, nil
+	}
 	if clip > 0 {
-		factor = math.Min(1, clip/(norm+1e-6)) // as torch.nn.utils.clip_grad_norm_
+		factor *= math.Min(1, clip/(norm+1e-6)) // as torch.nn.utils.clip_grad_norm_
 	}
 	o := e.o
 	for i, decay := range []float64{o.WeightDecay, 0} {

@@ -10,7 +10,7 @@ import (
 
 // State copies everything that training has changed.
 func (e *Engine) State() (*checkpoint.State, error) {
-	s := &checkpoint.State{Params: slices.Clone(e.t.params)}
+	s := &checkpoint.State{Params: slices.Clone(e.t.params), LossScale: e.scale.state()}
 	for _, v := range []struct {
 		to   *[]float32
 		from *ggml.Tensor
@@ -44,6 +44,7 @@ func (e *Engine) Restore(s *checkpoint.State) error {
 			return err
 		}
 	}
+	e.scale.restore(s.LossScale)
 	e.t.g.Zero()
 	return nil
 }
@@ -51,5 +52,9 @@ func (e *Engine) Restore(s *checkpoint.State) error {
 // Gradients copies the accumulated gradient, laid out as State's vectors.
 func (e *Engine) Gradients() ([]float32, error) {
 	out := make([]float32, e.t.n)
-	return out, e.t.g.GetF32(0, out)
+	err := e.t.g.GetF32(0, out)
+	for i, scale := 0, float32(e.scale.factor()); i < len(out) && scale != 1; i++ {
+		out[i] /= scale
+	}
+	return out, err
 }

@@ -22,7 +22,7 @@ func (e *Engine) Accumulate(b *dataset.Batch, scale float32, seed uint64) (float
 	if err := e.computeForward(e.g.forward); err != nil {
 		return 0, err
 	}
-	if err := e.acts.in.scale.SetF32(0, []float32{scale}); err != nil {
+	if err := e.acts.in.scale.SetF32(0, []float32{scale * float32(e.scale.factor())}); err != nil {
 		return 0, err
 	}
 	if err := e.compute(e.g.clear); err != nil {

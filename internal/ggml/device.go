@@ -13,13 +13,16 @@ type Device struct {
 	UUID         string // as NVML spells it: GPU-...
 	PCI          string // domain:bus:device.function
 	Major, Minor int    // compute capability
-	HasCode      bool   // whether the module holds code that runs on it
-	Full         bool   // too little memory is free to start CUDA on it; then HasCode is not known
+	Code         int    // capability, without its dot, that the module's code for it was compiled for; 0: there is none
+	Full         bool   // too little memory is free to start CUDA on it; Code is 0 then
 	Free, Total  uint64 // bytes
 }
 
 // Capability is the compute capability without its dot: 75, 90.
 func (d Device) Capability() int { return 10*d.Major + d.Minor }
+
+// Kernels is the capability that the module's kernels have on it: a newer device runs code of an older one, but no better.
+func (d Device) Kernels() int { return min(d.Capability(), d.Code) }
 
 // CUDAVersion is 1000 * major + 10 * minor.
 type CUDAVersion int
@@ -48,7 +51,7 @@ func (m *Module) Device(index int) Device {
 	var info C.struct_qlora_device_info
 	if C.qlora_module_device_info(m.ptr, C.int(index), &info) == 0 {
 		d.UUID, d.PCI = C.GoString(&info.uuid[0]), C.GoString(&info.pci[0])
-		d.Major, d.Minor, d.HasCode, d.Full = int(info.major), int(info.minor), info.has_code != 0, info.full != 0
+		d.Major, d.Minor, d.Code, d.Full = int(info.major), int(info.minor), int(info.code), info.full != 0
 	}
 	if !d.Full { // ggml would end the process
 		var free, total C.size_t

@@ -52,8 +52,8 @@ func TestModuleErrorsAreNamed(t *testing.T) {
 		t.Errorf("CUDA %s for %q, driver %s", runtime, module.Architectures(), driver)
 	}
 	for i, d := range module.Devices() {
-		t.Logf("device %d: %s, %s, capability %d.%d, %d of %d MiB free", d.Index, d.Description, d.PCI, d.Major, d.Minor, d.Free>>20, d.Total>>20)
-		if d.Index != i || d.Name != fmt.Sprintf("CUDA%d", i) || d.Capability() < 50 || !d.HasCode || len(d.UUID) != 40 || d.PCI == "" || d.Free > d.Total {
+		t.Logf("device %d: %s, %s, capability %d.%d, code for %d, %d of %d MiB free", d.Index, d.Description, d.PCI, d.Major, d.Minor, d.Code, d.Free>>20, d.Total>>20)
+		if d.Index != i || d.Name != fmt.Sprintf("CUDA%d", i) || d.Capability() < 50 || d.Code < 50 || d.Kernels() > d.Capability() || len(d.UUID) != 40 || d.PCI == "" || d.Free > d.Total {
 			t.Errorf("implausible: %+v", d)
 		}
 	}

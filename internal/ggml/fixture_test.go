@@ -26,9 +26,13 @@ func newFixture(t *testing.T, seed uint64, threads int) *fixture {
 	}
 	backend := testBackend(t, threads)
 	t.Cleanup(func() { store.Close(); backend.Close() })
-	f := &fixture{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), store: store, backend: backend}
+	f := newRandom(t, seed, store, backend)
 	f.scratch = store.New("scratch", F32, ScratchBytes(fixtureLength)*int64(threads)/4)
 	return f
+}
+
+func newRandom(t *testing.T, seed uint64, store *Store, backend *Backend) *fixture {
+	return &fixture{t: t, seed: seed, rng: rand.New(rand.NewPCG(seed, 1)), store: store, backend: backend}
 }
 
 func (f *fixture) alloc() {
@@ -74,7 +78,7 @@ func (f *fixture) ints(x *Tensor, values ...int32) {
 
 func (f *fixture) graph(fill func(*Graph)) *Graph {
 	f.t.Helper()
-	g, err := NewGraph(f.t.Name(), 16)
+	g, err := NewGraph(f.t.Name(), 32)
 	if err != nil {
 		f.t.Fatal(err)
 	}

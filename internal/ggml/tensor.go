@@ -77,14 +77,26 @@ func (t *Tensor) GetF32(offset int64, dst []float32) error {
 	if err := t.checkRange(F32, offset, len(dst)); err != nil || len(dst) == 0 {
 		return err
 	}
-	size, at := C.size_t(4*len(dst)), C.size_t(4*offset)
-	if b := t.device(); b != nil {
-		C.ggml_backend_tensor_get_async(b.ptr, t.ptr, unsafe.Pointer(&dst[0]), at, size)
-		C.ggml_backend_synchronize(b.ptr)
-		return nil
-	}
-	C.ggml_backend_tensor_get(t.ptr, unsafe.Pointer(&dst[0]), at, size)
+	t.get(unsafe.Pointer(&dst[0]), 4*offset, 4*int64(len(dst)))
 	return nil
+}
+
+// GetBytes copies the whole data, in the tensor's own type, as GetF32 does.
+func (t *Tensor) GetBytes(dst []byte) error {
+	if int64(len(dst)) != t.Bytes() {
+		return fmt.Errorf("read %s: room for %d bytes, want %d", t, len(dst), t.Bytes())
+	}
+	t.get(unsafe.Pointer(&dst[0]), 0, int64(len(dst)))
+	return nil
+}
+
+func (t *Tensor) get(dst unsafe.Pointer, offset, size int64) {
+	if b := t.device(); b != nil {
+		C.ggml_backend_tensor_get_async(b.ptr, t.ptr, dst, C.size_t(offset), C.size_t(size))
+		C.ggml_backend_synchronize(b.ptr)
+		return
+	}
+	C.ggml_backend_tensor_get(t.ptr, dst, C.size_t(offset), C.size_t(size))
 }
 
 // Zero clears the tensor at once. Between graphs on a device, use the operation of the same name.

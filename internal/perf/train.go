@@ -194,6 +194,7 @@ func (b *trainBench) step(ctx context.Context, t int, batches []*dataset.Batch) 
 		}
 		sum += loss
 	}
+	scale := b.e.LossScale()
 	norm, err := b.e.Step(t, b.o.LearningRate, 1)
 	if err != nil {
 		return 0, err
@@ -201,7 +202,7 @@ func (b *trainBench) step(ctx context.Context, t int, batches []*dataset.Batch) 
 	switch {
 	case !finite(sum):
 		return 0, &train.Diverged{Step: t, What: "loss", Value: sum / tokens}
-	case !finite(norm):
+	case !finite(norm) && b.e.LossScale() >= scale: // else the next step has a smaller scale
 		return 0, &train.Diverged{Step: t, What: "gradient norm", Value: norm}
 	}
 	return sum / tokens, nil

@@ -22,6 +22,8 @@ type Metrics struct {
 	ETASeconds      float64   `json:"eta_seconds"`
 	TrainedTokens   int64     `json:"trained_tokens"` // tokens with loss, since step 1
 	EvalLoss        *float64  `json:"eval_loss,omitempty"`
+	LossScale       float64   `json:"loss_scale,omitempty"`    // where losses are scaled for F16
+	SkippedSteps    int       `json:"skipped_steps,omitempty"` // of the run, whose gradient overflowed F16
 	RSSBytes        uint64    `json:"rss_bytes"`
 	VRAMBytes       uint64    `json:"vram_bytes"` // of this process, on all devices
 	GPUs            []GPU     `json:"gpus,omitempty"`

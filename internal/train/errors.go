@@ -6,10 +6,11 @@ import "fmt"
 // weights in the engine are not to be used; LastGood is the path of the newest
 // checkpoint, empty when there is none.
 type Diverged struct {
-	Step     int
-	What     string // "loss", "gradient norm" or "evaluation loss"
-	Value    float64
-	LastGood string
+	Step      int
+	What      string // "loss", "gradient norm" or "evaluation loss"
+	Value     float64
+	LossScale float64 // above 0 where activations are F16, whose range may be why
+	LastGood  string
 }
 
 func (d *Diverged) Error() string {

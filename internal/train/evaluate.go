@@ -69,7 +69,7 @@ func (l *Loop) evaluate(ctx context.Context) (loss float64, tokens int64, err er
 	case tokens == 0:
 		return 0, 0, fmt.Errorf("the evaluation data has no token with loss")
 	case !finite(sum):
-		return 0, 0, &Diverged{Step: l.p.Step, What: "evaluation loss", Value: sum}
+		return 0, 0, &Diverged{Step: l.p.Step, What: "evaluation loss", Value: sum, LossScale: l.Engine.LossScale()}
 	}
 	return sum / float64(tokens), tokens, nil
 }

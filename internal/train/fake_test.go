@@ -38,6 +38,7 @@ type fakeEngine struct {
 	loss   func(call int, b *dataset.Batch) float64 // when set, replaces the loss
 	norm   func(t int) float64                      // when set, replaces the norm
 	evals  []float64                                // when set, the mean losses of evaluations in order
+	limit  func(t int) float64                      // with scaled losses, the largest scale whose gradient does not overflow in update t
 	evaled int
 }
 
@@ -82,6 +83,13 @@ func (e *fakeEngine) Step(t int, lr, clip float64) (float64, error) {
 		return 0, err
 	}
 	e.calls = append(e.calls, fmt.Sprintf("step %d", t))
+	if s := e.state.LossScale; s != nil {
+		if s.Good++; s.Scale > e.limit(t) {
+			s.Scale, s.Good = max(1, s.Scale/2), 0
+			clear(e.grad)
+			return math.Inf(1), nil
+		}
+	}
 	norm := 0.0
 	for _, g := range e.grad {
 		norm += float64(g) * float64(g)
@@ -103,6 +111,13 @@ func (e *fakeEngine) Step(t int, lr, clip float64) (float64, error) {
 	return norm, nil
 }
 
+func (e *fakeEngine) LossScale() float64 {
+	if e.state.LossScale == nil {
+		return 0
+	}
+	return e.state.LossScale.Scale
+}
+
 func (e *fakeEngine) Eval(b *dataset.Batch) (float64, error) {
 	if err := e.fuse.burn(); err != nil {
 		return 0, err
@@ -121,6 +136,7 @@ func (e *fakeEngine) Eval(b *dataset.Batch) (float64, error) {
 func (e *fakeEngine) State() (*checkpoint.State, error) {
 	s := e.state
 	s.Weights, s.M, s.V = slices.Clone(s.Weights), slices.Clone(s.M), slices.Clone(s.V)
+	s.LossScale = cloneScale(s.LossScale)
 	return &s, nil
 }
 
@@ -129,7 +145,16 @@ func (e *fakeEngine) Restore(s *checkpoint.State) error {
 		return err
 	}
 	e.state.Weights, e.state.M, e.state.V = slices.Clone(s.Weights), slices.Clone(s.M), slices.Clone(s.V)
+	e.state.LossScale = cloneScale(s.LossScale)
 	return nil
+}
+
+func cloneScale(s *checkpoint.LossScale) *checkpoint.LossScale {
+	if s == nil {
+		return nil
+	}
+	out := *s
+	return &out
 }
 
 func (e *fakeEngine) Close() error { return nil }

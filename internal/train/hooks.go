@@ -21,8 +21,10 @@ type Step struct {
 	GradNorm    float64 // before clipping
 	LR          float64
 	Tokens      int64
-	Trained     int64 // tokens with loss
-	Skipped     bool  // no token with loss: nothing was computed
+	Trained     int64   // tokens with loss
+	Skipped     bool    // no token with loss: nothing was computed
+	Overflowed  bool    // the gradient was too large for 16 bits: nothing was updated
+	LossScale   float64 // of the gradient, 0 for none
 	Took        time.Duration
 }
 
@@ -38,6 +40,8 @@ type Report struct {
 	TrainedTokens          int64 // since the start of the run
 	ETA                    time.Duration
 	Memory                 Memory
+	LossScale              float64 // of the next step, 0 for none
+	Overflows              int     // steps since the start of the run that updated nothing
 }
 
 // Evaluation is told to OnEval hooks.

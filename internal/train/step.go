@@ -24,7 +24,7 @@ func (l *Loop) step() error {
 	loss := 0.0
 	if s.Trained == 0 {
 		s.Skipped = true
-	} else if loss, s.GradNorm, err = l.update(batches, number, s); err != nil {
+	} else if loss, err = l.update(batches, &s); err != nil {
 		return err
 	}
 	l.p.Step = number
@@ -41,20 +41,39 @@ func (l *Loop) step() error {
 
 // update accumulates the gradient of the mean loss over all trained tokens of
 // the step and applies it. It returns the sum of the losses.
-func (l *Loop) update(batches []*dataset.Batch, number int, s Step) (loss, norm float64, err error) {
-	loss, err = l.accumulate(batches, number, s.Trained)
+func (l *Loop) update(batches []*dataset.Batch, s *Step) (loss float64, err error) {
+	s.LossScale = l.Engine.LossScale()
+	loss, err = l.accumulate(batches, s.Step, s.Trained)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	norm, err = l.Engine.Step(l.p.Updates+1, s.LR, l.Options.Clip)
+	s.GradNorm, err = l.Engine.Step(l.p.Updates+1, s.LR, l.Options.Clip)
 	if err != nil {
-		return 0, 0, fmt.Errorf("step %d: %w", number, err)
+		return 0, fmt.Errorf("step %d: %w", s.Step, err)
 	}
-	if !finite(norm) {
-		return 0, 0, &Diverged{Step: number, What: "gradient norm", Value: norm}
+	if finite(s.GradNorm) {
+		l.p.Updates++
+		l.p.OverflowsInRow = 0
+		return loss, nil
 	}
-	l.p.Updates++
-	return loss, norm, nil
+	return loss, l.overflow(s)
+}
+
+// mostOverflows is how many steps in a row may have a gradient that is not
+// finite before that counts as a divergence.
+const mostOverflows = 20
+
+// overflow counts a step whose gradient is not finite: with a smaller loss
+// scale the next one's may be. Where the scale is as small as it gets, or after
+// many such steps, the run has diverged.
+func (l *Loop) overflow(s *Step) error {
+	l.p.Overflows++
+	l.p.OverflowsInRow++
+	if l.Engine.LossScale() >= s.LossScale || l.p.OverflowsInRow >= mostOverflows {
+		return &Diverged{Step: s.Step, What: "gradient norm", Value: s.GradNorm, LossScale: s.LossScale}
+	}
+	s.Overflowed = true
+	return nil
 }
 
 // accumulate computes this rank's share of a step with trained tokens in all.
@@ -81,7 +100,7 @@ func (l *Loop) accumulate(batches []*dataset.Batch, number int, trained int64) (
 		return 0, err
 	}
 	if !finite(sums[0]) {
-		return 0, &Diverged{Step: number, What: "loss", Value: sums[0] / float64(trained)}
+		return 0, &Diverged{Step: number, What: "loss", Value: sums[0] / float64(trained), LossScale: l.Engine.LossScale()}
 	}
 	return sums[0], nil
 }
@@ -103,7 +122,8 @@ func (l *Loop) report() error {
 		GradNorm: l.last.GradNorm, LR: l.last.LR,
 		TokensPerSecond:        perSecond(w.Tokens, w.Seconds),
 		TrainedTokensPerSecond: perSecond(w.Trained, w.Seconds),
-		TrainedTokens:          l.p.Total.Trained, ETA: l.eta(), Memory: l.Memory()}
+		TrainedTokens:          l.p.Total.Trained, ETA: l.eta(), Memory: l.Memory(),
+		LossScale: l.Engine.LossScale(), Overflows: l.p.Overflows}
 	l.p.Window = checkpoint.Sums{}
 	return fire(l.hooks.report, r)
 }

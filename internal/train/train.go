@@ -23,8 +23,12 @@ type Engine interface {
 	Accumulate(b *dataset.Batch, scale float32, seed uint64) (lossSum float64, err error)
 	// Step clips the gradient to norm clip (0: not at all), applies AdamW with
 	// bias correction for update t = 1, 2, ... and zeroes the gradient. It
-	// returns the norm before clipping.
+	// returns the norm before clipping. Where that is not finite, weights and
+	// moments stay as they are and the loss scale, if any, is lowered.
 	Step(t int, lr, clip float64) (gradNorm float64, err error)
+	// LossScale is what losses are multiplied by before their gradient is
+	// computed, so that it fits 16 bits; 0 where they are not.
+	LossScale() float64
 	// Eval returns the sum of token losses over the targets of b, without a
 	// gradient and without dropout.
 	Eval(b *dataset.Batch) (lossSum float64, err error)

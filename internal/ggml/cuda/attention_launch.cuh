@@ -60,10 +60,13 @@ cudaError_t attention_choose(const attention_args<T> & p, attention_tiles tiles,
     }
     using large = Op<T, Large>;
     using small = Op<T, Small>;
+    static_assert(small::BYTES <= 99 * 1024, "sm_86 and sm_89 give a block 99 KiB of shared memory");
+    static_assert(large::BYTES <= 227 * 1024, "sm_90 gives a block 227 KiB of shared memory");
     QL_TRY(attention_try<large>(p, any || tiles == attention_tiles::large, stream, launched));
     QL_TRY(attention_try<small>(p, any || tiles == attention_tiles::small, stream, launched));
     if constexpr (std::is_same_v<T, __half>) {
         using turing = Op<T, Turing>;
+        static_assert(turing::BYTES <= 64 * 1024, "sm_75 gives a block 64 KiB of shared memory");
         QL_TRY(attention_try<turing>(p, any || tiles == attention_tiles::turing, stream, launched));
     }
     return launched ? cudaSuccess : cudaErrorNotSupported;

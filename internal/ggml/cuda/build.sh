@@ -110,6 +110,16 @@ configure() {
 		-DCMAKE_CUDA_COMPILER="$nvcc" -DCMAKE_CUDA_HOST_COMPILER="$(command -v "$host")" --log-level=NOTICE
 }
 
+# check_code DIR reads the machine code in the objects of DIR, where the toolkit has its cuobjdump.
+check_code() {
+	local cuobjdump=${nvcc%/*}/cuobjdump
+	if [ ! -x "$cuobjdump" ]; then
+		echo "there is no cuobjdump beside $nvcc: the machine code is not looked at"
+		return
+	fi
+	CUOBJDUMP=$cuobjdump internal/ggml/cuda/check_sass.sh "$1"
+}
+
 what=${1:-build}
 jobs=${CUDA_JOBS:-$(nproc)}
 if [ "$what" = check ]; then
@@ -122,6 +132,7 @@ find_ggml
 if [ "$what" = check ]; then
 	configure build/cuda-check
 	cmake --build build/cuda-check --target qlora-kernels -j "$jobs"
+	check_code build/cuda-check/CMakeFiles/qlora-kernels.dir
 	echo "our kernels compile for compute capabilities ${architectures//;/ }"
 	exit
 fi

@@ -4,7 +4,8 @@
 #include <cstdio>
 #include <cuda_runtime.h>
 
-// Never launched: CUDA tells of it whether the module has code for a device.
+// Never launched: CUDA tells of it which of the module's code a device takes. PTX that was made for an older one stays what it
+// was when a newer one compiles it: a kernel without a body there has none here.
 static __global__ void probe() {}
 
 static void print_uuid(char * out, size_t size, const cudaUUID_t & uuid) {
@@ -13,7 +14,7 @@ static void print_uuid(char * out, size_t size, const cudaUUID_t & uuid) {
              b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static cudaError_t find_code(int index) {
+static cudaError_t code_for(int index, int * code) {
     int                before = 0;
     cudaFuncAttributes attributes;
     cudaError_t        err = cudaGetDevice(&before);
@@ -22,6 +23,7 @@ static cudaError_t find_code(int index) {
         cudaSetDevice(before);
     }
     cudaGetLastError(); // a missing kernel must not surface in a later check
+    *code = err == cudaSuccess ? attributes.ptxVersion : 0;
     return err;
 }
 
@@ -35,11 +37,9 @@ extern "C" int qlora_cuda_device_info(int index, struct qlora_device_info * info
     *info = {};
     snprintf(info->name, sizeof info->name, "%s", properties.name);
     print_uuid(info->uuid, sizeof info->uuid, properties.uuid);
-    info->major    = properties.major;
-    info->minor    = properties.minor;
-    const cudaError_t found = find_code(index);
-    info->has_code = found == cudaSuccess;
-    info->full     = found == cudaErrorMemoryAllocation;
+    info->major = properties.major;
+    info->minor = properties.minor;
+    info->full  = code_for(index, &info->code) == cudaErrorMemoryAllocation;
     return cudaDeviceGetPCIBusId(info->pci, sizeof info->pci, index);
 }
 

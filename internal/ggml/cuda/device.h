@@ -6,6 +6,6 @@ struct qlora_device_info {
     char uuid[48];     // GPU-8-4-4-4-12 hexadecimal digits, as NVML spells it
     char pci[32];      // domain:bus:device.function
     int  major, minor; // compute capability
-    int  has_code;     // 1 when the module holds code that runs on it
-    int  full;         // 1 when too little memory is free to start CUDA on it; has_code is 0 then
+    int  code;         // capability that the module's code for it was compiled for, 10 * major + minor; 0 where there is none
+    int  full;         // 1 when too little memory is free to start CUDA on it; code is 0 then
 };

@@ -5,8 +5,11 @@
 namespace {
 
 // A block makes ROWS rows of the result. Its warps share them in groups of sixteen and share the STEP columns of X at hand in
-// slices of sixteen; the slices' sums are added at the end, always in the same order.
-constexpr int ROWS = 32, STEP = 64, STAGES = 6, SLICES = STEP / 16, THREADS = 32 * (ROWS / 16) * SLICES;
+// slices of sixteen; the slices' sums are added at the end, always in the same order. More rows read A less often, fewer
+// keep all multiprocessors busy.
+constexpr int STEP = 64, STAGES = 6, SLICES = STEP / 16;
+
+template <int ROWS> constexpr int THREADS = 32 * (ROWS / 16) * SLICES;
 
 template <typename T> struct skinny_args {
     const T *x, *a;
@@ -16,7 +19,7 @@ template <typename T> struct skinny_args {
 };
 
 // G groups of sixteen columns. A stage holds STEP columns of ROWS rows of X and of 16 * G rows of A.
-template <typename T, int G> struct stage {
+template <typename T, int G, int ROWS> struct stage {
     using rows = tile<T, STEP>;
     static constexpr int elements = (ROWS + 16 * G) * rows::ld;
 
@@ -24,7 +27,7 @@ template <typename T, int G> struct stage {
     static __device__ __forceinline__ void fill(T * base, const skinny_args<T> & p, int64_t row0, int64_t k0) {
         constexpr int packs = STEP / 8;
 #pragma unroll
-        for (int i = threadIdx.x; i < (ROWS + 16 * G) * packs; i += THREADS) {
+        for (int i = threadIdx.x; i < (ROWS + 16 * G) * packs; i += THREADS<ROWS>) {
             const int     r = i / packs;
             const int64_t c = k0 + i % packs * 8;
             const bool    is_x = r < ROWS;
@@ -44,7 +47,7 @@ template <typename T> __device__ __forceinline__ void store_pair(const skinny_ar
     }
 }
 
-template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_kernel(skinny_args<T> p) {
+template <typename T, int G, int ROWS> __global__ void __launch_bounds__(THREADS<ROWS>) skinny_kernel(skinny_args<T> p) {
 #if __CUDA_ARCH__ >= 800
     using rows = tile<T, STEP>;
     extern __shared__ __align__(16) uint8_t memory[];
@@ -56,7 +59,7 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
 #pragma unroll
     for (int s = 0; s < STAGES - 1; s++) {
         if (s < steps) {
-            stage<T, G>::fill(shared + s * stage<T, G>::elements, p, row0, (int64_t) s * STEP);
+            stage<T, G, ROWS>::fill(shared + s * stage<T, G, ROWS>::elements, p, row0, (int64_t) s * STEP);
         }
         asm volatile("cp.async.commit_group;" ::: "memory");
     }
@@ -64,10 +67,10 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
         asm volatile("cp.async.wait_group %0;" ::"n"(STAGES - 2) : "memory");
         __syncthreads();
         if (s + STAGES - 1 < steps) {
-            stage<T, G>::fill(shared + (s + STAGES - 1) % STAGES * stage<T, G>::elements, p, row0, (int64_t) (s + STAGES - 1) * STEP);
+            stage<T, G, ROWS>::fill(shared + (s + STAGES - 1) % STAGES * stage<T, G, ROWS>::elements, p, row0, (int64_t) (s + STAGES - 1) * STEP);
         }
         asm volatile("cp.async.commit_group;" ::: "memory");
-        const T * const base = shared + s % STAGES * stage<T, G>::elements;
+        const T * const base = shared + s % STAGES * stage<T, G, ROWS>::elements;
         uint32_t        fx[4], fa[G][4];
         ldmatrix4(fx, rows::lane_a(base + group * 16 * rows::ld, lane) + rows::at(0, 16 * slice));
 #pragma unroll
@@ -111,12 +114,16 @@ template <typename T, int G> __global__ void __launch_bounds__(THREADS) skinny_k
 #endif
 }
 
-template <typename T, int G> cudaError_t launch(const skinny_args<T> & p, cudaStream_t stream) {
-    constexpr int bytes = STAGES * stage<T, G>::elements * (int) sizeof(T);
-    static_assert(bytes >= THREADS / 32 * 256 * G * 4, "the sums lie where the stages lay");
-    QL_TRY(cudaFuncSetAttribute(skinny_kernel<T, G>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
-    skinny_kernel<T, G><<<blocks_for(p.n, ROWS), THREADS, bytes, stream>>>(p);
+template <typename T, int G, int ROWS> cudaError_t launch_rows(const skinny_args<T> & p, cudaStream_t stream) {
+    constexpr int bytes = STAGES * stage<T, G, ROWS>::elements * (int) sizeof(T);
+    static_assert(bytes >= THREADS<ROWS> / 32 * 256 * G * 4, "the sums lie where the stages lay");
+    QL_TRY(cudaFuncSetAttribute(skinny_kernel<T, G, ROWS>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes));
+    skinny_kernel<T, G, ROWS><<<blocks_for(p.n, ROWS), THREADS<ROWS>, bytes, stream>>>(p);
     return cudaGetLastError();
+}
+
+template <typename T, int G> cudaError_t launch(const skinny_args<T> & p, cudaStream_t stream) {
+    return p.n >= 100 * 64 ? launch_rows<T, G, 64>(p, stream) : launch_rows<T, G, 32>(p, stream);
 }
 
 template <typename T> cudaError_t choose(const skinny_args<T> & p, cudaStream_t stream) {
@@ -137,8 +144,8 @@ bool whole_packs(const void * data, int64_t ld) {
 
 cudaError_t qlora_skinny(const qlora_launch & l, int type, const qlora_matrix & x, const void * a, int64_t n, int64_t k, int64_t columns,
                          int64_t tail, const qlora_matrix & y, const qlora_matrix & keep, bool & done) {
-    // six stages of 128 rows are 108 KiB, which not every card from sm_80 on has
-    done = type != GGML_TYPE_F32 && l.capability >= 80 && columns <= (l.shared >= 110 << 10 ? 96 : 64) && columns % 8 == 0 && k % 8 == 0 &&
+    // six stages of 160 rows are 135 KiB, which not every card from sm_80 on has; 96 rows are 81 KiB
+    done = type != GGML_TYPE_F32 && l.capability >= 80 && columns <= (l.shared >= 140 << 10 ? 96 : 32) && columns % 8 == 0 && k % 8 == 0 &&
            whole_packs(x.data, x.ld) && whole_packs(a, k) && y.ld % 2 == 0 && keep.ld % 2 == 0;
     if (!done) {
         return cudaSuccess;
