@@ -105,6 +105,8 @@ func deviceHints(err error) []string {
 		first = "install a newer driver, or build the library with an older CUDA toolkit: make cuda CUDA_HOME=DIR"
 	case errors.Is(err, errNoCode):
 		first = "build the library for it: make cuda CUDA_ARCH=..., the compute capability without its dot"
+	case errors.Is(err, errFull):
+		first = "see who takes its memory with 'qlora gpu', or choose another with --device"
 	default:
 		first = "build the CUDA library again with 'make cuda'"
 	}

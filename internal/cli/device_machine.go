@@ -13,6 +13,7 @@ var (
 	errNoDevice  = errors.New("CUDA finds no such device")
 	errOldDriver = errors.New("the driver is too old for the CUDA library")
 	errNoCode    = errors.New("the CUDA library has no code for")
+	errFull      = fmt.Errorf("%w: CUDA cannot start on", ggml.ErrNoMemory)
 )
 
 // machine is what a device is chosen from.
@@ -62,6 +63,10 @@ func (m machine) choose(want config.Device) (computeDevice, error) {
 		d := m.device(i)
 		if d.Code > 0 {
 			return computeDevice{module: m.module, gpu: d}, nil
+		}
+		if d.Full {
+			unusable = fmt.Errorf("%w %s, %s", errFull, deviceName(d), d.Description)
+			continue
 		}
 		unusable = fmt.Errorf("%w %s, %s of compute capability %d.%d", errNoCode, deviceName(d), d.Description, d.Major, d.Minor)
 	}

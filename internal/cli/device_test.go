@@ -99,6 +99,8 @@ func TestPrecision(t *testing.T) {
 func TestCheckCUDA(t *testing.T) {
 	old := fakeMachine(90)
 	old.driver = 11080
+	full := fakeMachine(90)
+	full.device = func(int) ggml.Device { return ggml.Device{Description: "NVIDIA 90", Major: 9, Full: true} }
 	for _, c := range []struct {
 		name string
 		m    machine
@@ -112,6 +114,7 @@ func TestCheckCUDA(t *testing.T) {
 			"ok cuda:0: NVIDIA 90, compute capability 9.0, 7.0 GiB of 8.0 GiB free, 0000:17:00.0;"}},
 		{"an old driver", old, []string{"ok cuda library", "missing cuda driver: knows CUDA 11.8; the library holds CUDA 12.4; install a newer driver", "ok cuda:0"}},
 		{"old devices", fakeMachine(61, 75), []string{"ok cuda library", "ok cuda driver", "missing cuda:0: NVIDIA 61", "ok cuda:1"}},
+		{"a full device", full, []string{"ok cuda library", "ok cuda driver", "missing cuda:0: NVIDIA 90, too little memory is free to start CUDA on it; see who takes its memory with 'qlora gpu'"}},
 		{"none visible", fakeMachine(), []string{"ok cuda library", "CUDA finds no such device: there is none; see which GPUs there are with 'qlora gpu'"}},
 	} {
 		checks := checkCUDA(c.m)

@@ -62,6 +62,9 @@ func checkDevice(d ggml.Device) check {
 	switch {
 	case d.Capability() < oldestCapability:
 		c.State, c.Advice = checkMissing, "training on a GPU needs compute capability 7.5; use the CPU with --device cpu"
+	case d.Full:
+		c.State, c.Detail = checkMissing, fmt.Sprintf("%s, too little memory is free to start CUDA on it", d.Description)
+		c.Advice = deviceHints(errFull)[0]
 	case d.Code == 0:
 		c.State, c.Advice = checkMissing, fmt.Sprintf("the library has no code for it: make cuda CUDA_ARCH=%d", d.Capability())
 	case d.Kernels() < bf16Capability && d.Capability() >= bf16Capability:

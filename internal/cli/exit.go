@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/ggml"
+	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -67,7 +69,7 @@ func exitCode(err error) int {
 		return ui.ExitUsage
 	case errors.Is(err, context.Canceled):
 		return ui.ExitInterrupted
-	case errors.Is(err, syscall.ENOMEM):
+	case errors.Is(err, syscall.ENOMEM), errors.Is(err, ggml.ErrNoMemory), errors.Is(err, llama.ErrNoMemory):
 		return ui.ExitDevice
 	default:
 		return ui.ExitFailure

@@ -49,6 +49,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newDemoCmd(s),
 		newPrepCmd(s),
 		newInitCmd(s),
+		newPlanCmd(s),
 		newTrainCmd(s),
 		newMergeCmd(s),
 		newRunCmd(s),

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/perf"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
@@ -24,12 +24,13 @@ type perfTrainOptions struct {
 	steps, warmup int
 	recompute     string
 	precision     string
+	vramBudget    string
 }
 
 // perfTrainFlags and perfRunFlags name the flags that only mean something with
 // --train, and only without it.
 var (
-	perfTrainFlags = []string{"micro-batch-size", "ctx-size", "rank", "recompute", "grad-accum", "steps", "warmup", "precision"}
+	perfTrainFlags = []string{"micro-batch-size", "ctx-size", "rank", "recompute", "grad-accum", "steps", "warmup", "precision", "vram-budget"}
 	perfRunFlags   = []string{"n-prompt", "n-gen", "repetitions", "no-warmup", "flash-attn"}
 )
 
@@ -41,6 +42,7 @@ func (o *perfTrainOptions) addFlags(flags *pflag.FlagSet) {
 	enumVar(flags, &o.recompute, "recompute", engine.RecomputeAuto,
 		[]string{engine.RecomputeNone, engine.RecomputeBlock, engine.RecomputeAuto}, "when to compute activations twice to save memory")
 	enumVar(flags, &o.precision, "precision", config.PrecisionAuto, append([]string{config.PrecisionAuto}, config.Precisions...), "type of activations; auto: the best that the device has")
+	flags.StringVar(&o.vramBudget, "vram-budget", "", vramBudgetUsage)
 	flags.IntVar(&o.accum, "grad-accum", 1, "micro-batches of a step")
 	flags.IntVar(&o.steps, "steps", 6, "optimiser steps, warm-up included")
 	flags.IntVar(&o.warmup, "warmup", 2, "first steps that are not measured")
@@ -76,7 +78,11 @@ func (o *perfOptions) measured(s *ui.Streams) (perf.TrainOptions, error) {
 	if err != nil {
 		return perf.TrainOptions{}, err
 	}
-	return perf.TrainOptions{Engine: engineOptions(r, device, t.length), Accum: t.accum, Steps: t.steps, Warmup: t.warmup, LearningRate: 1e-4}, nil
+	e := engineOptions(r, device, t.length)
+	if e.Budget, err = device.budget(t.vramBudget); err != nil {
+		return perf.TrainOptions{}, err
+	}
+	return perf.TrainOptions{Engine: e, Accum: t.accum, Steps: t.steps, Warmup: t.warmup, LearningRate: 1e-4}, nil
 }
 
 // perfTrainSummary ends the JSON output of test perf --train.
@@ -98,7 +104,11 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 		if err := checkModel(model, nil); err != nil {
 			return err
 		}
-		r, err := perf.MeasureTraining(ctx, model, options, func() { bar.Add(1) })
+		fitted, err := fitMeasured(model, options, s)
+		if err != nil {
+			return perfTrainError(ctx, err)
+		}
+		r, err := perf.MeasureTraining(ctx, model, fitted, func() { bar.Add(1) })
 		if err != nil {
 			return perfTrainError(ctx, err)
 		}
@@ -114,6 +124,22 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 	return perf.WriteTraining(s.Out, o.format, results)
 }
 
+// fitMeasured is o as the model fits the budget.
+func fitMeasured(model string, o perf.TrainOptions, s *ui.Streams) (perf.TrainOptions, error) {
+	f, err := gguf.Open(model)
+	if err != nil {
+		return o, err
+	}
+	asked := rowChoice{rows: o.Engine.Rows, accum: o.Accum}
+	chosen := asked
+	if _, err := chosen.fit(f, &o.Engine, o.Engine.Module != nil); err != nil {
+		return o, errors.Join(fmt.Errorf("prepare %s for training: %w", model, err), f.Close())
+	}
+	chosen.warnFewer(asked, s)
+	o.Accum = chosen.accum
+	return o, f.Close()
+}
+
 func perfTrainError(ctx context.Context, err error) error {
 	var diverged *train.Diverged
 	switch {
@@ -121,8 +147,6 @@ func perfTrainError(ctx context.Context, err error) error {
 		return ui.Fail(ui.ExitDiverged, err, "see whether the model answers sensibly with 'qlora run'")
 	case ctx.Err() != nil:
 		return err
-	case strings.Contains(err.Error(), "out of memory"):
-		return ui.Fail(ui.ExitDevice, err, "ask for a smaller --micro-batch-size or --ctx-size, or for --recompute block")
 	}
 	return invalidInput(err)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -21,7 +22,7 @@ func TestPerfTrainErrors(t *testing.T) {
 		code int
 	}{
 		{context.Background(), fmt.Errorf("x: %w", &train.Diverged{Step: 2, What: "loss"}), ui.ExitDiverged},
-		{context.Background(), errors.New("prepare x: allocate activations: allocate tensors: out of memory"), ui.ExitDevice},
+		{context.Background(), fmt.Errorf("prepare x: allocate activations: %w", ggml.ErrNoMemory), ui.ExitDevice},
 		{context.Background(), errors.New("prepare x: architecture gemma2 cannot be trained yet"), ui.ExitInvalid},
 		{done, fmt.Errorf("x: %w", context.Canceled), ui.ExitInterrupted},
 	} {

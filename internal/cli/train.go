@@ -52,6 +52,12 @@ one, else on the CPU; --device chooses. CUDA_VISIBLE_DEVICES hides GPUs, and
 cuda:0 is the first that it leaves. Activations are kept in --precision: bf16
 on GPUs that compute it, f16 on older ones, f32 on the CPU.
 
+Before it takes any GPU memory, train plans all of it so as to stay within
+--vram-budget. It keeps every activation if that fits; else it recomputes them
+block by block, then leaves as few layers as need be in host memory, from where
+they pass through the GPU, then computes fewer rows at a time. 'qlora plan' shows
+the plan without training.
+
 Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
 (Ctrl-C), train finishes its step, saves and exits with 130; --resume last goes
 on from there, to the same result as a run that was never stopped.
@@ -77,6 +83,9 @@ func newTrainCmd(s *ui.Streams) *cobra.Command {
 
   # on the second GPU, in full precision
   qlora train -m base.gguf -d data/train.jsonl --device cuda:1 --precision f32
+
+  # in 11 GiB of the GPU
+  qlora train -m base.gguf -d data/train.jsonl --vram-budget 11GiB
 
   # on two GPUs
   qlora train -m base.gguf -d data/train.jsonl --devices 0,1
@@ -123,7 +132,7 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		}
 		defer release()
 	}
-	job, err := openJob(ctx, r, device, o.group, s)
+	job, err := openJob(ctx, r, device, o.group, o.resume != "", s)
 	if errors.Is(err, context.Canceled) {
 		return nil, ui.Fail(ui.ExitInterrupted, errors.New("interrupted before training began"))
 	}
@@ -131,11 +140,14 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		return nil, explainRanks(err, foldersOf(r))
 	}
 	defer job.Close()
-	if err := job.describe(); err != nil {
+	if err := job.describe(o.dryRun); err != nil {
 		return nil, err
 	}
 	if o.dryRun {
 		return nil, job.dryRun()
+	}
+	if err := job.openEngine(); err != nil {
+		return nil, explainRanks(err, job.folders)
 	}
 	summary, err := job.train(ctx, o)
 	if err != nil {
@@ -155,6 +167,9 @@ func (o trainOptions) resolve(now time.Time) (config.Run, error) {
 		return r, err
 	}
 	o.nameRun(&r, now)
+	if o.resume != "" {
+		keepRows(&r)
+	}
 	if r.TemplateDate == "" {
 		r.TemplateDate = now.Format(time.DateOnly)
 	}

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
@@ -52,7 +54,8 @@ var trainSettings = []struct{ key, short, usage string }{
 	{"skip-invalid", "", "skip records that cannot be read, and exit with 3"},
 	{"threads", "t", "threads to compute with, 0 for one per core"},
 	{"device", "", deviceUsage},
-	{"n-gpu-layers", "", "layers to keep on the GPU (-ngl); -1: as many as fit, 0: train on the CPU"},
+	{"n-gpu-layers", "", "`layers` whose weights stay on the GPU (-ngl); -1: as many as fit, 0: train on the CPU"},
+	{"vram-budget", "", vramBudgetUsage},
 	{"precision", "", "`type` of activations: bf16, f16, f32, or auto, the best that the device has"},
 }
 
@@ -116,9 +119,10 @@ func (f settingFlag) Set(text string) error {
 	return nil
 }
 
-// addSettingFlags adds every setting of a run under its own name, and the
-// aliases, hidden.
-func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting) {
+// addSettingFlags adds the settings of a run with those keys, or all, under
+// their own names, and the aliases, hidden.
+func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting, keys ...string) {
+	wanted := func(key string) bool { return len(keys) == 0 || slices.Contains(keys, key) }
 	add := func(name, short, key, usage string) *pflag.Flag {
 		f := flags.VarPF(settingFlag{key, settings}, name, short, usage)
 		if f.Value.Type() == "bool" {
@@ -127,9 +131,13 @@ func addSettingFlags(flags *pflag.FlagSet, settings *[]config.Setting) {
 		return f
 	}
 	for _, s := range trainSettings {
-		add(s.key, s.short, s.key, s.usage)
+		if wanted(s.key) {
+			add(s.key, s.short, s.key, s.usage)
+		}
 	}
 	for _, a := range trainAliases {
-		add(a.name, "", a.key, "same as --"+a.key).Hidden = true
+		if wanted(a.key) {
+			add(a.name, "", a.key, "same as --"+a.key).Hidden = true
+		}
 	}
 }

@@ -167,8 +167,12 @@ func TestTrainOnSampledGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer release()
-	job, err := openJob(t.Context(), r, computeDevice{}, nil, s)
+	job, err := openJob(t.Context(), r, computeDevice{}, nil, false, s)
 	if err != nil {
+		t.Fatal(err)
+	}
+	defer job.Close()
+	if err := job.openEngine(); err != nil {
 		t.Fatal(err)
 	}
 	lib, open := fakeGPUs()

@@ -29,14 +29,17 @@ type trainJob struct {
 	base     *gguf.File
 	data     *trainData
 	length   int // tokens of a row
+	options  engine.Options
+	memory   engine.Plan // of options
 	engine   *engine.Engine
 	gpus     *trainGPUs
 	group    *dist.Group      // nil for one process alone
 	parallel *engine.Parallel // engine in step with those of the group; nil alone
 }
 
-// openJob reads the model and the data and builds the engine.
-func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Group, s *ui.Streams) (job *trainJob, err error) {
+// openJob reads the model's header and the data and plans the memory. resumed
+// says that the run has begun, so that its micro-batches are settled.
+func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Group, resumed bool, s *ui.Streams) (job *trainJob, err error) {
 	j := &trainJob{r: r, device: device, s: s, folders: foldersOf(r), group: g}
 	defer func() {
 		if err != nil {
@@ -60,7 +63,7 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Gr
 	}
 	j.length = rowLength(r, j.data, context)
 	j.gpus = startTrainGPUs(gpu.Open, runDevices(device))
-	if err := j.openEngine(); err != nil {
+	if err := j.planMemory(resumed); err != nil {
 		return nil, err
 	}
 	return j, nil
@@ -68,17 +71,17 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Gr
 
 // openEngine builds the engine and joins it to those of the other ranks.
 func (j *trainJob) openEngine() (err error) {
-	o := engineOptions(j.r, j.device, j.length)
-	if err := shareHost(&o, j.group); err != nil {
-		return err
-	}
-	if j.engine, err = engine.New(j.base, o); err != nil {
+	if j.engine, err = engine.New(j.base, j.options); err != nil {
 		return invalidInput(fmt.Errorf("prepare %s for training: %w", j.r.Model, err), prepareHints(j.r, err)...)
 	}
-	if j.group.Size() > 1 {
-		j.parallel, err = j.engine.Parallel(j.group)
+	if j.group.Size() == 1 {
+		return nil
 	}
-	return err
+	if j.parallel, err = j.engine.Parallel(j.group); err != nil {
+		return err
+	}
+	j.s.Printf("%s\n", j.dealt())
+	return nil
 }
 
 // Close frees the engine and the model's mapping and ends the sampling of GPUs.
@@ -193,7 +196,7 @@ func (j *trainJob) follow(ctx context.Context, loop *train.Loop, from *checkpoin
 // writeSettings leaves the resolved settings beside the result and in the
 // run's folder. A resumed run no longer has a result.
 func (j *trainJob) writeSettings(resumed bool) error {
-	if err := checkSpace(j.r.Output, j.engine.Plan().Trained*5/4, "one checkpoint and the result"); err != nil {
+	if err := checkSpace(j.r.Output, j.memory.Trained*5/4, "one checkpoint and the result"); err != nil {
 		return err
 	}
 	if resumed {

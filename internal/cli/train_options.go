@@ -28,7 +28,7 @@ func engineOptions(r config.Run, d computeDevice, length int) engine.Options {
 	o := engine.Options{
 		Method: r.Method, Rows: r.MicroBatchSize, Length: length, Threads: r.Threads, Recompute: r.Recompute,
 		Beta1: r.Beta1, Beta2: r.Beta2, Eps: r.Eps, WeightDecay: r.WeightDecay, Seed: r.Seed, From: r.From,
-		Module: d.module, Device: d.gpu.Index, Activation: precisionTypes[r.Precision],
+		Module: d.module, Device: d.gpu.Index, Activation: precisionTypes[r.Precision], Resident: r.NGPULayers,
 	}
 	if r.Method == engine.MethodQLoRA {
 		o.LoRA = loraConfig(r)

@@ -5,11 +5,15 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/dustin/go-humanize/english"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/engine"
+	"github.com/qlora/qlora/internal/ui"
 )
 
 // trainPlan is the message "plan".
 type trainPlan struct {
-	Run             string `json:"run"`
+	Run             string `json:"run,omitempty"`
 	Method          string `json:"method"`
 	Device          string `json:"device"`    // as --device names it
 	Precision       string `json:"precision"` // of activations
@@ -17,36 +21,58 @@ type trainPlan struct {
 	RowTokens       int    `json:"row_tokens"`
 	TokensPerStep   int    `json:"tokens_per_step"`
 	Recompute       string `json:"recompute"`
+	MicroBatchSize  int    `json:"micro_batch_size"`
+	GradAccum       int    `json:"grad_accum"`
+	Layers          int    `json:"layers"`
+	ResidentLayers  int    `json:"resident_layers"` // those whose weights stay on the device
 	WeightBytes     int64  `json:"weight_bytes"`
 	TrainedBytes    int64  `json:"trained_bytes"`
 	ActivationBytes int64  `json:"activation_bytes"`
 	WorkspaceBytes  int64  `json:"workspace_bytes"`
+	AdapterBytes    int64  `json:"adapter_bytes"`   // trained values, of trained_bytes
+	OptimiserBytes  int64  `json:"optimiser_bytes"` // the rest of trained_bytes
+	RuntimeBytes    int64  `json:"runtime_bytes"`   // what CUDA takes for itself
+	SlotBytes       int64  `json:"slot_bytes"`      // places that streamed layers pass through
+	StreamedBytes   int64  `json:"streamed_bytes"`  // their weights, in host memory
 	TotalBytes      int64  `json:"total_bytes"`
+	BudgetBytes     int64  `json:"budget_bytes,omitempty"` // of the device
 	Ranks           int    `json:"ranks"`
 }
 
 func (j *trainJob) plan() trainPlan {
-	r, p := j.r, j.engine.Plan()
-	return trainPlan{Run: r.Name, Method: r.Method, Device: j.device.name(), Precision: r.Precision, TrainedValues: p.Trained / 16, RowTokens: j.length,
-		TokensPerStep: r.MicroBatchSize * r.GradAccum * j.length, Recompute: p.Recompute, WeightBytes: p.Weights,
-		TrainedBytes: p.Trained, ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, TotalBytes: p.Total(), Ranks: j.group.Size()}
+	m := newTrainPlan(j.r, j.length, j.memory)
+	m.Device, m.BudgetBytes, m.Ranks = j.device.name(), j.options.Budget, j.group.Size()
+	return m
 }
 
-// describe prints what would be trained on what, before the first step.
-func (j *trainJob) describe() error {
+// newTrainPlan leaves out where the run computes.
+func newTrainPlan(r config.Run, length int, p engine.Plan) trainPlan {
+	return trainPlan{Run: r.Name, Method: r.Method, Precision: r.Precision, TrainedValues: p.Trained / 16, RowTokens: length,
+		TokensPerStep: r.MicroBatchSize * r.GradAccum * length, MicroBatchSize: r.MicroBatchSize, GradAccum: r.GradAccum,
+		Recompute: p.Recompute, Layers: p.Layers, ResidentLayers: p.Resident,
+		WeightBytes: p.Weights, TrainedBytes: p.Trained, AdapterBytes: p.Adapters(), OptimiserBytes: p.Trained - p.Adapters(),
+		ActivationBytes: p.Kept, WorkspaceBytes: p.Workspace, RuntimeBytes: p.Runtime, SlotBytes: p.Slots, StreamedBytes: p.Streamed, TotalBytes: p.Total()}
+}
+
+// describe prints what would be trained on what, before anything is allocated.
+// How it fits is talk, unless it is all that was asked for.
+func (j *trainJob) describe(dryRun bool) error {
 	if err := j.data.describe(j.s); err != nil {
 		return err
 	}
 	r, plan := j.r, j.plan()
-	size := func(n int64) string { return humanize.IBytes(uint64(n)) }
 	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
 	j.s.Printf("tokens per step: %s = %d micro-batches x %d rows x %d tokens\n",
 		humanize.Comma(int64(plan.TokensPerStep)), r.GradAccum, r.MicroBatchSize, j.length)
-	if j.group.Size() > 1 {
-		j.s.Printf("%s\n", j.dealt())
+	say := j.s.Infof
+	if dryRun {
+		say = j.s.Printf
 	}
-	j.s.Printf("memory by arithmetic: %s = weights %s + trained %s + activations %s (recompute %s) + workspace %s\n",
-		size(plan.TotalBytes), size(plan.WeightBytes), size(plan.TrainedBytes), size(plan.ActivationBytes), plan.Recompute, size(plan.WorkspaceBytes))
+	say("memory by arithmetic: %s\n", j.memory)
+	if plan.BudgetBytes > 0 {
+		say("of a budget of %s, with %d of %d layers on %s and %d rows to a micro-batch\n",
+			ui.Size(plan.BudgetBytes), plan.ResidentLayers, plan.Layers, plan.Device, plan.MicroBatchSize)
+	}
 	return j.s.Event("plan", plan)
 }
 

@@ -125,7 +125,7 @@ func checkRanks(r config.Run, ranks int) error {
 
 // ownSettings may differ between ranks: names of files and folders, whose
 // content is compared, and what changes no result.
-var ownSettings = []string{"model", "data", "eval-data", "from", "chat-template", "output", "threads", "device", "n-gpu-layers"}
+var ownSettings = []string{"model", "data", "eval-data", "from", "chat-template", "output", "threads", "device", "n-gpu-layers", "vram-budget"}
 
 // agree holds what this rank would train to what the others would.
 func (j *trainJob) agree(l *train.Loop, step int) error {

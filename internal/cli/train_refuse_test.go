@@ -30,6 +30,23 @@ func TestTrainDryRunEndsInASummary(t *testing.T) {
 	}
 }
 
+// The plan comes before anything is allocated, as talk; of a dry run it is the result.
+func TestTrainTellsItsPlan(t *testing.T) {
+	tinyRun(t)
+	out, errOut := mustRun(t, tinyArgs("--name", "mine", "--max-steps", "1")...)
+	const plan = "memory by arithmetic: "
+	if strings.Contains(out, plan) || !strings.Contains(errOut, plan) {
+		t.Errorf("standard output %s\nstandard error %s", out, errOut)
+	}
+	if out, _ := mustRun(t, tinyArgs("--name", "other", "--dry-run")...); !strings.Contains(out, plan) {
+		t.Errorf("a dry run prints %s", out)
+	}
+	code, _, errOut := runMain(t, tinyArgs("--device", "cpu", "--vram-budget", "8GiB")...)
+	if code != ui.ExitUsage || !strings.Contains(errOut, "the CPU has none") || !strings.Contains(errOut, "hint: ") {
+		t.Errorf("a budget on the CPU: exit code %d: %s", code, errOut)
+	}
+}
+
 func TestTrainRefusesAGPU(t *testing.T) {
 	tinyRun(t)
 	code, _, errOut := runMain(t, tinyArgs("-ngl", "9", "--name", "mine")...)

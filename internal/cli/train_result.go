@@ -86,6 +86,8 @@ func explainTraining(err error, f runFolders) error {
 		return ui.Fail(ui.ExitFailure, err, "leave --resume out to start the run")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return ui.Fail(ui.ExitFailure, err, "free some space; every finished checkpoint is whole", resume)
+	case deviceFailure(err) != nil:
+		return deviceFailure(err)
 	case errors.Is(err, syscall.ENOMEM):
 		return ui.Fail(ui.ExitDevice, err, "use less memory: --recompute block, a smaller --micro-batch-size or --ctx-size")
 	}
@@ -114,6 +116,8 @@ func invalidInput(err error, hints ...string) error {
 	switch {
 	case err == nil, errors.As(err, &coded):
 		return err
+	case deviceFailure(err) != nil:
+		return deviceFailure(err)
 	case errors.As(err, &mismatch):
 		return ui.Fail(ui.ExitInvalid, err, "an adapter fits only the model that it was trained on")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOMEM):

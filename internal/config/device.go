@@ -57,5 +57,12 @@ func checkDevice(r Run) error {
 	if r.NGPULayers < -1 {
 		return fmt.Errorf("n-gpu-layers %d: -1 for as many as fit, 0 for none, or more", r.NGPULayers)
 	}
+	budget, err := ParseBudget(r.VRAMBudget)
+	if err != nil {
+		return err
+	}
+	if want, _ := ParseDevice(r.Device); !budget.Open() && (want.Kind == DeviceCPU || r.NGPULayers == 0) {
+		return ErrBudgetOnCPU
+	}
 	return nil
 }

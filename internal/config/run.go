@@ -70,6 +70,7 @@ type Run struct {
 	Threads    int    `yaml:"threads"`      // 0: one per core
 	Device     string `yaml:"device"`       // auto, cpu, cuda or cuda:N
 	NGPULayers int    `yaml:"n-gpu-layers"` // blocks whose weights stay on the device; -1: as many as fit
+	VRAMBudget string `yaml:"vram-budget"`  // memory of the device that the run may take: see ParseBudget
 	Precision  string `yaml:"precision"`    // of activations: auto, bf16, f16 or f32; in a resolved run not auto
 }
 

@@ -14,10 +14,21 @@ import (
 // any file is opened. Packages that use a value check its range themselves.
 func (r Run) Check() error {
 	switch {
+	case r.Model != "" && len(r.Data) == 0:
+		return errors.New("no training data: give -d FILE.jsonl")
+	case r.Patience > 0 && len(r.EvalData) == 0:
+		return errors.New("patience needs eval-data to judge by")
+	case r.Name != "" && !goodName(r.Name):
+		return fmt.Errorf("name %q: letters, digits, dots, dashes and underscores, not beginning with a dot", r.Name)
+	}
+	return r.CheckStep()
+}
+
+// CheckStep is the part of Check that is about what one step computes and where.
+func (r Run) CheckStep() error {
+	switch {
 	case r.Model == "":
 		return errors.New("no model: give -m FILE.gguf")
-	case len(r.Data) == 0:
-		return errors.New("no training data: give -d FILE.jsonl")
 	case r.Method != "qlora" && r.Method != "full":
 		return fmt.Errorf("method %q: it is qlora or full", r.Method)
 	case r.CtxSize < 2:
@@ -26,10 +37,6 @@ func (r Run) Check() error {
 		return fmt.Errorf("micro-batch-size %d: at least 1", r.MicroBatchSize)
 	case r.Threads < 0:
 		return fmt.Errorf("threads %d: 0 for one per core, or more", r.Threads)
-	case r.Patience > 0 && len(r.EvalData) == 0:
-		return errors.New("patience needs eval-data to judge by")
-	case r.Name != "" && !goodName(r.Name):
-		return fmt.Errorf("name %q: letters, digits, dots, dashes and underscores, not beginning with a dot", r.Name)
 	}
 	return checkDevice(r)
 }

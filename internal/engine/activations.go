@@ -131,7 +131,7 @@ func (e *Engine) kvWidth() int64 { return e.p.KVHeads * e.p.HeadDim }
 
 // room is the tail of group i of a block, zero on the host.
 func (e *Engine) room(i int) int64 {
-	if e.backend.OnHost() {
+	if e.host {
 		return 0
 	}
 	return ggml.GroupTail(e.rank(), groupSizes[i])
@@ -163,7 +163,7 @@ func (e *Engine) declareKept(s *ggml.Store) *kept {
 
 // keptU is the width of A x of a group of the given size.
 func (e *Engine) keptU(size int64) int64 {
-	if e.backend.OnHost() {
+	if e.host {
 		return e.rank() * size
 	}
 	return ggml.KeptColumns(e.rank(), size)
@@ -181,11 +181,11 @@ func (e *Engine) declareTemporaries(s *ggml.Store, c int64) (t temporaries) {
 		t.dqHeads = s.Heads(t.dqkv.buffer, "dq heads", 0, p.HeadDim, p.Heads)
 		t.dkHeads = s.Heads(t.dqkv.buffer, "dk heads", q, p.HeadDim, p.KVHeads)
 	}
-	if !e.backend.OnHost() {
+	if !e.host {
 		t.dwide = spanOf(s, "dx narrowed", e.act, n, max(e.room(groupO), e.room(groupDown)), p.Embd)
 	}
 	t.v, t.drop = map[int64]*ggml.Tensor{}, map[[2]int64]*ggml.Tensor{}
-	if r := e.rank(); r > 0 && e.backend.OnHost() {
+	if r := e.rank(); r > 0 && e.host {
 		v := s.New("v", e.act, r*max(n, c))
 		t.v[n], t.v[c] = s.View(v, "v", 0, r, n), s.View(v, "v head", 0, r, c)
 	}
@@ -201,7 +201,7 @@ func (e *Engine) declareTemporaries(s *ggml.Store, c int64) (t temporaries) {
 func (e *Engine) declareHead(s *ggml.Store, c int64) (h head) {
 	p := e.p
 	tail := int64(0)
-	if !e.backend.OnHost() {
+	if !e.host {
 		tail = ggml.GroupTail(e.rank(), 1)
 	}
 	h.rows, h.drow = s.New("rows", ggml.F32, p.Embd, c), s.New("drows", ggml.F32, p.Embd, c)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/qlora/qlora/internal/checkpoint"
 	"github.com/qlora/qlora/internal/ggml"
 	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/lora"
@@ -17,6 +18,7 @@ type Engine struct {
 	p       *model.Params
 	n       int64 // tokens of a micro-batch
 	plan    Plan
+	host    bool // computes on the processor, where weights are mapped from the file
 	backend *ggml.Backend
 	act     ggml.Type // of activations; the residual stream and everything trained stay F32
 	w       *model.Weights
@@ -31,20 +33,14 @@ type Engine struct {
 	g       graphs
 }
 
-// New binds f, which must stay open until Close, and builds the graphs for micro-batches of o.Rows x o.Length tokens.
+// New binds f, which must stay open until Close, allocates what PlanFor says and builds the graphs for micro-batches of
+// o.Rows x o.Length tokens. The error is a *BudgetError where nothing fits o.Budget, and wraps ggml.ErrNoMemory where the
+// device turned out to have less.
 func New(f *gguf.File, o Options) (*Engine, error) {
-	if o.Threads == 0 {
-		o.Threads = runtime.NumCPU()
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	p, err := model.Read(f)
+	e, err := sketch(f, o, o.Module == nil)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), act: o.Activation, scale: newLossScale(o.Activation), views: map[columnRange]*ggml.Tensor{}}
-	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
 	if err := e.open(f); err != nil {
 		e.Close()
 		return nil, err
@@ -52,17 +48,48 @@ func New(f *gguf.File, o Options) (*Engine, error) {
 	return e, nil
 }
 
+// sketch is an engine as far as the header of f decides it: shapes and trained values, without memory for any.
+func sketch(f *gguf.File, o Options, host bool) (*Engine, error) {
+	if o.Threads == 0 {
+		o.Threads = runtime.NumCPU()
+	}
+	if err := o.check(host); err != nil {
+		return nil, err
+	}
+	p, err := model.Read(f)
+	if err != nil {
+		return nil, err
+	}
+	if err := model.Check(f, p); err != nil {
+		return nil, err
+	}
+	e := &Engine{o: o, p: p, n: int64(o.Rows) * int64(o.Length), host: host, act: o.Activation, scale: newLossScale(o.Activation), views: map[columnRange]*ggml.Tensor{}}
+	e.shape = ggml.AttentionShape{HeadDim: p.HeadDim, Heads: p.Heads, KVHeads: p.KVHeads, Scale: attentionScale(p.HeadDim)}
+	params, err := trainedParams(f, o)
+	if err != nil {
+		return nil, err
+	}
+	e.t = layTrainable(params)
+	return e, nil
+}
+
 func (e *Engine) open(f *gguf.File) (err error) {
+	if !e.host && e.o.Budget == 0 {
+		e.o.Budget = FreeBudget(e.o.Module.Device(e.o.Device))
+	}
+	if err := e.makePlan(f); err != nil {
+		return err
+	}
 	if e.backend, err = openBackend(e.o); err != nil {
 		return err
 	}
-	if e.w, err = model.Bind(f, e.p, e.backend, e.o.Streamed); err != nil {
+	if e.w, err = model.Bind(f, e.p, e.backend, e.plan.Layers-e.plan.Resident); err != nil {
 		return err
 	}
-	if err := e.makeTrainable(f); err != nil {
+	if err := e.t.alloc(e.backend); err != nil {
 		return err
 	}
-	if err := e.makePlan(); err != nil {
+	if err := e.fillTrainable(f); err != nil {
 		return err
 	}
 	if err := e.allocate(); err != nil {
@@ -74,7 +101,7 @@ func (e *Engine) open(f *gguf.File) (err error) {
 	return e.buildGraphs()
 }
 
-// bindBlocks joins weights, adapters and gradients to the groups that the graphs are built from.
+// bindBlocks joins// bindBlocks joins weights, adapters and gradients to the groups that the graphs are built from.
 func (e *Engine) bindBlocks() (err error) {
 	if e.biases, err = ggml.NewStore(groups*len(e.w.Blocks) + 1); err != nil {
 		return err
@@ -99,26 +126,28 @@ func openBackend(o Options) (*ggml.Backend, error) {
 	return ggml.NewCPU(o.Threads)
 }
 
-func (e *Engine) makeTrainable(f *gguf.File) error {
-	if e.o.Method == MethodFull {
-		params, err := fullParams(f)
-		if err != nil {
-			return err
-		}
-		if e.t, err = newTrainable(params, e.backend); err != nil {
-			return err
-		}
+// trainedParams lists what learns.
+func trainedParams(f *gguf.File, o Options) ([]checkpoint.Param, error) {
+	if o.Method == MethodFull {
+		return fullParams(f)
+	}
+	targets, err := lora.Targets(o.LoRA, f)
+	if err != nil {
+		return nil, err
+	}
+	return adapterParams(targets, o.LoRA.Rank), nil
+}
+
+func (e *Engine) fillTrainable(f *gguf.File) error {
+	switch {
+	case e.o.Method == MethodFull:
 		return e.t.fillFrom(f, e.w)
+	case e.o.From != "":
+		return e.t.fillAdapter(e.o.From, e.o.LoRA, f)
 	}
 	targets, err := lora.Targets(e.o.LoRA, f)
 	if err != nil {
 		return err
-	}
-	if e.t, err = newTrainable(adapterParams(targets, e.o.LoRA.Rank), e.backend); err != nil {
-		return err
-	}
-	if e.o.From != "" {
-		return e.t.fillAdapter(e.o.From, e.o.LoRA, f)
 	}
 	return e.t.fill(targets, e.o.LoRA, e.o.Seed)
 }

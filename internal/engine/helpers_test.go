@@ -143,7 +143,8 @@ func encodeF32(v []float32) []byte {
 }
 
 // newEngine fills in what o leaves open: one thread (ggml's threads spin at every node's barrier, so that several on busy
-// processors take seconds where one takes milliseconds), nothing recomputed, torch's optimiser settings.
+// processors take seconds where one takes milliseconds), nothing recomputed, torch's optimiser settings,
+// every layer on the device.
 func newEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	t.Helper()
 	o.Module = testModule(t)
@@ -164,6 +165,9 @@ func startEngine(t *testing.T, f *gguf.File, o Options) *Engine {
 	}
 	if o.Beta1 == 0 {
 		o.Beta1, o.Beta2, o.Eps = 0.9, 0.999, 1e-8
+	}
+	if o.Resident == 0 {
+		o.Resident = -1
 	}
 	e, err := New(f, o)
 	if err != nil {

@@ -15,6 +15,9 @@ type optimiser struct {
 	hyper [2]*ggml.Tensor
 }
 
+// optimiserBytes is what the optimiser takes for n trained values, moments aside.
+func optimiserBytes(n int64) int64 { return ggml.PieceBytes(4*ggml.SumSquaresChunks(n), 32, 32) }
+
 func (e *Engine) buildOptimiser() (err error) {
 	t, o := e.t, &e.opt
 	if o.store, err = ggml.NewStore(16); err != nil {

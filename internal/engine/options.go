@@ -21,13 +21,16 @@ const (
 	RecomputeAuto  = "auto"  // none where the memory suffices
 )
 
+// MaxTokens bounds the tokens of a micro-batch.
+const MaxTokens = 1 << 24
+
 // Options of an engine. Rows x Length is the shape of every micro-batch it will see.
 type Options struct {
 	Method                         string
 	Rows, Length                   int
 	Threads                        int
 	Recompute                      string
-	MemoryBudget                   int64 // bytes that RecomputeAuto may use; 0: half of what the machine has free
+	MemoryBudget                   int64 // bytes that RecomputeAuto may use on the CPU; 0: half of what the machine has free
 	LoRA                           lora.Config
 	Beta1, Beta2, Eps, WeightDecay float64
 	Seed                           uint64
@@ -36,20 +39,23 @@ type Options struct {
 	Module     *ggml.Module // CUDA module to compute with; nil: the CPU
 	Device     int          // which of the module's devices
 	Activation ggml.Type    // F32, or F16 or BF16 on a device
-	Streamed   int          // decoder blocks whose weights pass through the device instead of staying there
+	Budget     int64        // bytes that all of the process may take of the device; 0: what New finds free, no limit for PlanFor
+	Resident   int          // decoder blocks whose weights stay on the device; -1: as many as fit. The others pass through it.
 
 	headChunk int64 // positions of the head at a time; 0: as many as logitsBudget allows
 }
 
-func (o Options) check() error {
+func (o Options) check(host bool) error {
 	switch {
 	case !slices.Contains([]string{MethodQLoRA, MethodFull}, o.Method):
 		return fmt.Errorf("unknown method %q; methods are qlora and full", o.Method)
 	case !slices.Contains([]string{RecomputeNone, RecomputeBlock, RecomputeAuto}, o.Recompute):
 		return fmt.Errorf("unknown recompute %q; choices are none, block and auto", o.Recompute)
-	case !slices.Contains([]ggml.Type{ggml.F32, ggml.F16, ggml.BF16}, o.Activation) || o.Module == nil && o.Activation != ggml.F32:
+	case !slices.Contains([]ggml.Type{ggml.F32, ggml.F16, ggml.BF16}, o.Activation) || host && o.Activation != ggml.F32:
 		return fmt.Errorf("activations of type %s; the cpu computes in f32, a device in f32, f16 or bf16", o.Activation)
-	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > 1<<24:
+	case o.Budget < 0 || o.Resident < -1:
+		return fmt.Errorf("a budget of %d bytes with %d layers on the device is out of range", o.Budget, o.Resident)
+	case o.Rows < 1 || o.Length < 1 || o.Rows*o.Length > MaxTokens:
 		return fmt.Errorf("a micro-batch of %d x %d tokens is out of range", o.Rows, o.Length)
 	case o.Method == MethodFull && o.From != "":
 		return fmt.Errorf("--from continues an adapter; method full has none")

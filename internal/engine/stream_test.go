@@ -17,7 +17,7 @@ func TestStreamedBlocksGiveTheSameBytes(t *testing.T) {
 	b, _ := embeddedBatch(t, path)
 	var want []float32
 	for streamed := range 6 {
-		o := Options{Rows: b.Rows, Length: b.Length, Streamed: streamed, Recompute: RecomputeBlock, LoRA: lora.Config{Rank: 4, Alpha: 8, Target: "all"}}
+		o := Options{Rows: b.Rows, Length: b.Length, Resident: 6 - streamed, Recompute: RecomputeBlock, LoRA: lora.Config{Rank: 4, Alpha: 8, Target: "all"}}
 		e := newEngine(t, openGGUF(t, path), o)
 		for step := 1; step <= 3; step++ {
 			accumulate(t, e, b, 1/float32(b.Trained))

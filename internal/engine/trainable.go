@@ -57,8 +57,8 @@ func fullParams(f *gguf.File) ([]checkpoint.Param, error) {
 	return out, nil
 }
 
-// newTrainable allocates the vectors for params, whose Offset and Len it fills in.
-func newTrainable(params []checkpoint.Param, backend *ggml.Backend) (*trainable, error) {
+// layTrainable lays params out in the vectors, which have no memory yet, and fills in their Offset and Len.
+func layTrainable(params []checkpoint.Param) *trainable {
 	matrix := func(p checkpoint.Param) bool { return len(p.Dims) > 1 }
 	slices.SortStableFunc(params, func(a, b checkpoint.Param) int {
 		switch {
@@ -79,7 +79,7 @@ func newTrainable(params []checkpoint.Param, backend *ggml.Backend) (*trainable,
 		}
 		t.index[p.Name] = i
 	}
-	return t, t.alloc(backend)
+	return t
 }
 
 func elements(dims []int64) int {

@@ -44,7 +44,7 @@ func (b *Backend) Compute(g *Graph) error {
 		return nil
 	}
 	if C.qlora_module_run(b.module.ptr, b.session, &g.nodes[0], &g.ops[0], C.int(len(g.ops)), g.recordingFor(b)) != 0 {
-		return fmt.Errorf("compute graph %s: %s", g.name, C.GoString(C.qlora_module_error(b.module.ptr)))
+		return fmt.Errorf("compute graph %s: %w", g.name, b.module.failure())
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ type Device struct {
 	PCI          string // domain:bus:device.function
 	Major, Minor int    // compute capability
 	Code         int    // capability, without its dot, that the module's code for it was compiled for; 0: there is none
+	Full         bool   // too little memory is free to start CUDA on it; Code is 0 then
 	Free, Total  uint64 // bytes
 }
 
@@ -46,14 +47,16 @@ func (m *Module) Devices() []Device {
 // Device describes one of them, from 0 to DeviceCount-1. It starts CUDA on it, which takes some of its memory.
 func (m *Module) Device(index int) Device {
 	dev := C.ggml_backend_reg_dev_get(m.reg, C.size_t(index))
-	var free, total C.size_t
-	C.ggml_backend_dev_memory(dev, &free, &total)
-	d := Device{Index: index, Name: C.GoString(C.ggml_backend_dev_name(dev)), Description: C.GoString(C.ggml_backend_dev_description(dev)),
-		Free: uint64(free), Total: uint64(total)}
+	d := Device{Index: index, Name: C.GoString(C.ggml_backend_dev_name(dev)), Description: C.GoString(C.ggml_backend_dev_description(dev))}
 	var info C.struct_qlora_device_info
 	if C.qlora_module_device_info(m.ptr, C.int(index), &info) == 0 {
 		d.UUID, d.PCI = C.GoString(&info.uuid[0]), C.GoString(&info.pci[0])
-		d.Major, d.Minor, d.Code = int(info.major), int(info.minor), int(info.code)
+		d.Major, d.Minor, d.Code, d.Full = int(info.major), int(info.minor), int(info.code), info.full != 0
+	}
+	if !d.Full { // ggml would end the process
+		var free, total C.size_t
+		C.ggml_backend_dev_memory(dev, &free, &total)
+		d.Free, d.Total = uint64(free), uint64(total)
 	}
 	return d
 }

@@ -109,10 +109,10 @@ func (m *Module) Open(index int) (*Backend, error) {
 	b := &Backend{threads: 1, module: m}
 	b.ptr = C.ggml_backend_dev_init(C.ggml_backend_reg_dev_get(m.reg, C.size_t(index)), nil)
 	if b.ptr == nil {
-		return nil, fmt.Errorf("open cuda device %d: ggml could not start it", index)
+		return nil, fmt.Errorf("open cuda device %d: %w", index, deviceError("ggml could not start it"))
 	}
 	if b.session = C.qlora_module_open(m.ptr, b.ptr); b.session == nil {
-		err := fmt.Errorf("open cuda device %d: %s", index, C.GoString(C.qlora_module_error(m.ptr)))
+		err := fmt.Errorf("open cuda device %d: %w", index, m.failure())
 		C.ggml_backend_free(b.ptr)
 		return nil, err
 	}

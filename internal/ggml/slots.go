@@ -46,7 +46,7 @@ func (b *Backend) NewSlots(sizes []int64, tensors int) (*Slots, error) {
 	host := C.qlora_module_pinned(b.module.ptr, C.size_t(total))
 	if host == nil {
 		s.Close()
-		return nil, fmt.Errorf("%d bytes of weights in host memory: %s", total, C.GoString(C.qlora_module_error(b.module.ptr)))
+		return nil, fmt.Errorf("%d bytes of weights in host memory: %w", total, b.module.failure())
 	}
 	s.host = unsafe.Slice((*byte)(host), total)
 	return s, nil
@@ -112,7 +112,7 @@ func (s *Slots) fill(i int) error {
 }
 
 func (s *Slots) fail() error {
-	return fmt.Errorf("stream layers: %s", C.GoString(C.qlora_module_error(s.backend.module.ptr)))
+	return fmt.Errorf("stream layers: %w", s.backend.module.failure())
 }
 
 // HostBytes is the pinned host memory taken.

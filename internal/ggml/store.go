@@ -5,7 +5,6 @@ package ggml
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 )
@@ -35,7 +34,7 @@ func NewStore(n int) (*Store, error) {
 	params := C.struct_ggml_init_params{mem_size: C.size_t(n+1) * C.ggml_tensor_overhead(), no_alloc: true}
 	ctx := C.ggml_init(params)
 	if ctx == nil {
-		return nil, fmt.Errorf("make a store of %d tensors: out of memory", n)
+		return nil, fmt.Errorf("make a store of %d tensors: %w", n, ErrNoMemory)
 	}
 	return &Store{ctx: ctx, left: n}, nil
 }
@@ -145,7 +144,7 @@ func (s *Store) Map(name string, t Type, data []byte, ne ...int64) (*Tensor, err
 	}
 	buffer := C.ggml_backend_cpu_buffer_from_ptr(unsafe.Pointer(&data[0]), C.size_t(len(data)))
 	if buffer == nil {
-		return nil, fmt.Errorf("map tensor %s: out of memory", name)
+		return nil, fmt.Errorf("map tensor %s: %w", name, ErrNoMemory)
 	}
 	s.buffers = append(s.buffers, buffer)
 	if C.qlora_mapped_tensor(out.ptr, buffer, unsafe.Pointer(&data[0])) != 0 {
@@ -161,7 +160,7 @@ func (s *Store) Alloc(b *Backend) error {
 	}
 	buffer := C.ggml_backend_alloc_ctx_tensors(s.ctx, b.ptr)
 	if buffer == nil {
-		return errors.New("allocate tensors: out of memory")
+		return fmt.Errorf("allocate %d bytes of tensors: %w", s.wanted, ErrNoMemory)
 	}
 	s.buffers, s.backend = append(s.buffers, buffer), b
 	s.bytes += int64(C.ggml_backend_buffer_get_size(buffer))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,14 +43,15 @@ func Open(path string) (*File, error) {
 }
 
 // Describe is a model that is not written yet: metadata and tensors (Name, Dims,
-// Type) without paths or data, for code that decides by a model's header.
+// Type) without files or data, for code that decides by a model's header. It fills in the sizes.
 func Describe(kvs []KV, tensors []TensorInfo) *File {
-	f := &File{version: 3, kvs: kvs, tensors: tensors, keyIndex: make(map[string]int), nameIndex: make(map[string]int)}
+	f := &File{version: 3, paths: []string{"a model that is not written"}, kvs: kvs, tensors: slices.Clone(tensors), keyIndex: make(map[string]int), nameIndex: make(map[string]int)}
 	for i, kv := range kvs {
 		f.keyIndex[kv.Key] = i
 	}
 	for i, t := range tensors {
 		f.nameIndex[t.Name] = i
+		f.tensors[i].Size, _ = t.byteSize() // what is no whole block has none yet
 	}
 	return f
 }

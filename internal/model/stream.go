@@ -41,9 +41,9 @@ func StreamedMatrices(f *gguf.File, i int) (out []gguf.TensorInfo) {
 }
 
 // PieceBytes is what the matrices take of a slot.
-func PieceBytes(f *gguf.File, matrices []gguf.TensorInfo) (n int64) {
+func PieceBytes(matrices []gguf.TensorInfo) (n int64) {
 	for _, t := range matrices {
-		n += ggml.PieceBytes(int64(len(f.Data(t))))
+		n += ggml.PieceBytes(t.Size)
 	}
 	return n
 }
@@ -57,7 +57,7 @@ func newStream(f *gguf.File, p *Params, backend *ggml.Backend, streamed int) (*S
 		at := int64(0)
 		for _, t := range matrices {
 			s.offset[t.Name], s.index[t.Name] = at, s.count
-			at += ggml.PieceBytes(int64(len(f.Data(t))))
+			at += ggml.PieceBytes(t.Size)
 		}
 		s.order[block] = s.count
 		s.count++

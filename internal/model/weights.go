@@ -51,8 +51,10 @@ type binder struct {
 	f    *gguf.File
 	w    *Weights
 	host bool // tensors can be mapped where they lie
-	used map[string]bool
-	err  error
+
+	headerOnly bool // nothing is to be placed
+	used       map[string]bool
+	err        error
 }
 
 // Bind checks every tensor of f against p and maps it. A tensor that the model does not use is an error: it would change
@@ -78,6 +80,17 @@ func Bind(f *gguf.File, p *Params, backend *ggml.Backend, streamed int) (*Weight
 		return nil, fmt.Errorf("bind the weights of %s: %w", f.Paths()[0], b.err)
 	}
 	return w, nil
+}
+
+// Check is Bind without the weights: it holds every tensor in the header of f against p.
+func Check(f *gguf.File, p *Params) error {
+	b := &binder{f: f, w: &Weights{}, headerOnly: true, used: map[string]bool{"rope_freqs.weight": true}}
+	b.bind(p)
+	b.checkAllUsed()
+	if b.err != nil {
+		return fmt.Errorf("bind the weights of %s: %w", f.Paths()[0], b.err)
+	}
+	return nil
 }
 
 // Close frees the tensors. It may be called twice.
@@ -161,6 +174,9 @@ func (b *binder) tensor(name string, onlyF32 bool, dims ...int64) Weight {
 
 // place maps the tensor's bytes, or sets them aside to be copied when their address does not suit ggml.
 func (b *binder) place(info gguf.TensorInfo, t ggml.Type) (*ggml.Tensor, error) {
+	if b.headerOnly {
+		return nil, nil
+	}
 	data := b.f.Data(info)
 	if b.w.Stream.has(info.Name) {
 		return b.w.Stream.place(info, t, data)

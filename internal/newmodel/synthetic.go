@@ -36,12 +36,7 @@ type Made struct {
 
 // WriteSynthetic stores the model at path, whole or not at all.
 func WriteSynthetic(ctx context.Context, path string, c Synthetic) (Made, error) {
-	if err := c.Check(); err != nil {
-		return Made{}, err
-	}
-	kvs := append(c.Preset.metadata(c.Storage.mixture.FileType), c.Vocabulary...)
-	list := c.Preset.weights(c.Std)
-	made, err := c.Storage.apply(list, kvs)
+	kvs, list, made, err := c.layOut()
 	if err != nil {
 		return made, err
 	}
@@ -57,6 +52,26 @@ func WriteSynthetic(ctx context.Context, path string, c Synthetic) (Made, error)
 		return made, errors.Join(err, w.Abort())
 	}
 	return made, w.Commit()
+}
+
+// Header is what WriteSynthetic would write, without data, for code that decides by a model's header.
+func (c Synthetic) Header() (*gguf.File, error) {
+	kvs, list, _, err := c.layOut()
+	if err != nil {
+		return nil, err
+	}
+	return gguf.Describe(kvs, infos(list)), nil
+}
+
+// layOut lists the metadata and the tensors.
+func (c Synthetic) layOut() ([]gguf.KV, []weight, Made, error) {
+	if err := c.Check(); err != nil {
+		return nil, nil, Made{}, err
+	}
+	kvs := append(c.Preset.metadata(c.Storage.mixture.FileType), c.Vocabulary...)
+	list := c.Preset.weights(c.Std)
+	made, err := c.Storage.apply(list, kvs)
+	return kvs, list, made, err
 }
 
 // Check refuses what cannot be written.

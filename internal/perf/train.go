@@ -64,6 +64,11 @@ type TrainResult struct {
 	TrainedBytes    int64 `json:"trained_bytes"`
 	ActivationBytes int64 `json:"activation_bytes"`
 	WorkspaceBytes  int64 `json:"workspace_bytes"`
+	RuntimeBytes    int64 `json:"runtime_bytes"`  // what CUDA takes for itself
+	SlotBytes       int64 `json:"slot_bytes"`     // places that streamed layers pass through
+	StreamedBytes   int64 `json:"streamed_bytes"` // their weights, in host memory
+	Layers          int   `json:"layers"`
+	ResidentLayers  int   `json:"resident_layers"` // those whose weights stay on the device
 	TotalBytes      int64 `json:"total_bytes"`
 
 	PeakRSSBytes *uint64 `json:"peak_rss_bytes"`  // null where the system does not tell
@@ -125,7 +130,8 @@ func describeTraining(path string, f *gguf.File, e *engine.Engine, o TrainOption
 		TrainedValues: plan.Trained / 16, Rows: n.Rows, RowTokens: n.Length, Accum: o.Accum,
 		TokensPerStep: o.Accum * n.Rows * n.Length, Recompute: plan.Recompute,
 		WeightBytes: plan.Weights, TrainedBytes: plan.Trained, ActivationBytes: plan.Kept,
-		WorkspaceBytes: plan.Workspace, TotalBytes: plan.Total(),
+		WorkspaceBytes: plan.Workspace, RuntimeBytes: plan.Runtime, SlotBytes: plan.Slots, StreamedBytes: plan.Streamed,
+		Layers: plan.Layers, ResidentLayers: plan.Resident, TotalBytes: plan.Total(),
 	}
 	for _, t := range f.Tensors() {
 		r.Params += t.Elements()

@@ -14,17 +14,17 @@ static void print_uuid(char * out, size_t size, const cudaUUID_t & uuid) {
              b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-static int code_for(int index) {
-    int before = 0;
-    if (cudaGetDevice(&before) != cudaSuccess || cudaSetDevice(index) != cudaSuccess) {
-        cudaGetLastError();
-        return 0;
-    }
+static cudaError_t code_for(int index, int * code) {
+    int                before = 0;
     cudaFuncAttributes attributes;
-    const bool         found = cudaFuncGetAttributes(&attributes, probe) == cudaSuccess;
-    cudaSetDevice(before);
+    cudaError_t        err = cudaGetDevice(&before);
+    if (err == cudaSuccess && (err = cudaSetDevice(index)) == cudaSuccess) {
+        err = cudaFuncGetAttributes(&attributes, probe);
+        cudaSetDevice(before);
+    }
     cudaGetLastError(); // a missing kernel must not surface in a later check
-    return found ? attributes.ptxVersion : 0;
+    *code = err == cudaSuccess ? attributes.ptxVersion : 0;
+    return err;
 }
 
 extern "C" int qlora_cuda_device_info(int index, struct qlora_device_info * info) {
@@ -39,7 +39,7 @@ extern "C" int qlora_cuda_device_info(int index, struct qlora_device_info * info
     print_uuid(info->uuid, sizeof info->uuid, properties.uuid);
     info->major = properties.major;
     info->minor = properties.minor;
-    info->code  = code_for(index);
+    info->full  = code_for(index, &info->code) == cudaErrorMemoryAllocation;
     return cudaDeviceGetPCIBusId(info->pci, sizeof info->pci, index);
 }
 
