@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -249,4 +250,8 @@ func TestGradientsAreTheSameBytes(t *testing.T) {
 			t.Errorf("recompute %q, %d threads: other bytes than the first run, relative error %.1e", o.Recompute, o.Threads, relative(got, first))
 		}
 	}
+}
+
+func subtest(recompute string, model string) string {
+	return fmt.Sprintf("%s/recompute=%s", model, recompute)
 }

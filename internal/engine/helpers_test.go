@@ -2,7 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -348,8 +347,4 @@ func sampleTokens(key, n, vocab int) []int32 {
 		out[i] = int32(state >> 33 % uint64(vocab))
 	}
 	return out
-}
-
-func subtest(recompute string, model string) string {
-	return fmt.Sprintf("%s/recompute=%s", model, recompute)
 }

@@ -55,6 +55,9 @@ func TestOverflowLeavesTheStepOut(t *testing.T) {
 	if want := 12 - 3 - 3; r.Steps != 12 || r.Updates != want || e.calls[len(e.calls)-1] != "step 6" {
 		t.Errorf("%d steps, %d updates, the last call is %s; want 12, %d and step 6", r.Steps, r.Updates, e.calls[len(e.calls)-1], want)
 	}
+	if l.p.OverflowsInRow != 0 {
+		t.Errorf("%d steps in a row overflowed, the last one did not", l.p.OverflowsInRow)
+	}
 	if last := reports[len(reports)-1]; last.Overflows != 3 || last.LossScale != 8192 || reports[0].LossScale != 32768 {
 		t.Errorf("first report %+v, last %+v", reports[0], last)
 	}
