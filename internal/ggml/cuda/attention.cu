@@ -5,6 +5,8 @@
 #include "attention.cuh"
 #include "launch.cuh"
 
+#include <algorithm>
+
 namespace {
 
 // bf16 has no matrix instruction below sm_80: its kernels would compute nothing there.
@@ -93,6 +95,11 @@ cudaError_t qlora_cuda_attn_back(ggml_tensor * dst, const qlora_op * op, const q
         p.d_o   = (const T *) d_o->data;
         p.do_ld = row_stride(d_o);
         p.delta = (float *) scratch->data;
+        if constexpr (sizeof(T) == 2) {
+            const size_t used = ((size_t) (p.n * p.heads) * sizeof(float) + 255) / 256 * 256;
+            p.parts = (T *) ((char *) scratch->data + used);
+            QL_TRY(attention_splits(p, has_tiles<T>(p.dh) ? (size_t) scratch->ne[0] * sizeof(float) - std::min((size_t) scratch->ne[0] * sizeof(float), used) : 0));
+        }
         return attention_backward(p, l.stream);
     });
 }

@@ -12,6 +12,10 @@ template <typename T> struct attention_args {
     int64_t         n, dh, heads, kv_heads, window;
     int64_t         q_ld, k_ld, v_ld, o_ld, do_ld, dq_ld, dk_ld, dv_ld;
     float           scale;
+    // dK and dV of a group may be summed in so many parts, each by blocks of its own over some of the group's heads; parts
+    // lies behind delta then: [2, n, kv_heads * splits * dh], dK first
+    int             splits = 1;
+    T *             parts  = nullptr;
 
     __device__ __forceinline__ int first_key(int t) const {
         const int start = segments[t];
@@ -41,6 +45,8 @@ template <typename T> cudaError_t attention_delta(const attention_args<T> & p, c
 // Tensor cores: T is f16 or bf16, dh is 32, 64, 96 or 128, every row starts at a multiple of 16 bytes.
 template <typename T> cudaError_t attention_tensor_forward(const attention_args<T> & p, attention_tiles tiles, cudaStream_t stream);
 template <typename T> cudaError_t attention_tensor_backward_q(const attention_args<T> & p, attention_tiles tiles, cudaStream_t stream);
+// Sets p.splits to what fills the device, or to one where the parts have no room in so many bytes.
+template <typename T> cudaError_t attention_splits(attention_args<T> & p, size_t room);
 template <typename T> cudaError_t attention_tensor_backward_kv(const attention_args<T> & p, attention_tiles tiles, cudaStream_t stream);
 
 // Kernels without tensor cores, for F32 proofs and head sizes up to 256 that have no tile.

@@ -52,7 +52,7 @@ __device__ __forceinline__ void mask_queries(float (&s)[C::MT][SUB / 8][4], cons
     }
 }
 
-// One block owns ROWS keys of one kv head and steps over the queries of its group that see them:
+// One block owns ROWS keys of one kv head and steps over the queries of its group, or of a part of it, that see them:
 // dV = P^T dO, dS = P (dO V^T - delta), dK = scale dS^T Q.
 template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, C::BLOCKS) attention_backward_kv_kernel(const attention_args<T> p) {
     if constexpr (attention_has_body<C>()) {
@@ -64,7 +64,8 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         float *   hand = reinterpret_cast<float *>(sv + ROWS * rows::ld);
         uint8_t * stages = reinterpret_cast<uint8_t *>(hand + mem::PAIRS * SUBS * mem::HAND);
 
-        const int kv = blockIdx.x, group = (int) (p.heads / p.kv_heads), n = (int) p.n;
+        const int kv = blockIdx.x / p.splits, group = (int) (p.heads / p.kv_heads), n = (int) p.n, split = blockIdx.x % p.splits;
+        const int first = kv * group + split * group / p.splits, last = kv * group + (split + 1) * group / p.splits; // its heads
         const int k0 = ranked_tile<ROWS, true>(p, reinterpret_cast<int *>(memory)) * ROWS, k1 = min(k0 + ROWS, n);
         const int lane = threadIdx.x % 32, warp = warp_index();
         // the two warps of a pair are of one scheduler where there are eight
@@ -75,7 +76,7 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         v.next(sv, p.v_ld, k1 - k0);
 
         const int  begin = k0 / STEP * STEP, end = last_query_of_warp(p, k1 - 1, lane) + 1;
-        block_reader<T, C, STEP> q(p.q + begin * p.q_ld + kv * group * C::DH, p.q_ld), d_o(p.d_o + begin * p.do_ld + kv * group * C::DH, p.do_ld);
+        block_reader<T, C, STEP> q(p.q + begin * p.q_ld + first * C::DH, p.q_ld), d_o(p.d_o + begin * p.do_ld + first * C::DH, p.do_ld);
         // Reads the queries from q0 of a head, which follow those read before.
         const auto read_stage = [&](int stage, int head, int q0) {
             T *     sq = reinterpret_cast<T *>(stages + stage * mem::STAGE_BYTES), *sd = sq + STEP * rows::ld;
@@ -103,17 +104,17 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         const uint32_t at_rows = rows::lane_a((second ? sv : sk) + row * rows::ld, lane);
         const float    scale_log2 = p.scale * LOG2E;
         float          acc[MT][C::DH / 8][4] = {};
-        int            head = kv * group, q0 = begin;
+        int            head = first, q0 = begin;
         if constexpr (C::STAGES == 2) {
             read_stage(0, head, q0);
         }
-        for (int stage = 0; head < (kv + 1) * group; stage ^= C::STAGES - 1) {
+        for (int stage = 0; head < last; stage ^= C::STAGES - 1) {
             const bool wraps = q0 + STEP >= end;
             const int  next_head = head + wraps, next_q0 = wraps ? begin : q0 + STEP;
             if constexpr (C::STAGES == 2) {
                 wait_copies<C::ASYNC>();
                 __syncthreads(); // this stage is here, and nobody reads the other
-                if (next_head < (kv + 1) * group) {
+                if (next_head < last) {
                     read_stage(stage ^ 1, next_head, next_q0);
                 }
             } else {
@@ -204,8 +205,13 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
         if (second) {
             scale_rows<C>(acc, p.scale);
         }
-        T * const out = (second ? p.dk : p.dv) + kv * C::DH;
-        store_rows<T, C>((second ? sv : sk) + row * rows::ld, out, second ? p.dk_ld : p.dv_ld, acc, r0, n, lane);
+        T *     out = (second ? p.dk : p.dv) + kv * C::DH;
+        int64_t ld  = second ? p.dk_ld : p.dv_ld;
+        if (p.splits > 1) {
+            ld  = p.kv_heads * p.splits * C::DH;
+            out = p.parts + (second ? 0 : n * ld) + blockIdx.x * C::DH;
+        }
+        store_rows<T, C>((second ? sv : sk) + row * rows::ld, out, ld, acc, r0, n, lane);
     }
 }
 
@@ -214,7 +220,7 @@ template <typename T, typename C> struct backward_kv_op : backward_kv_memory<T, 
     static constexpr bool ASYNC   = C::ASYNC;
     static constexpr auto kernel  = attention_backward_kv_kernel<T, C>;
     static int64_t        heads(const attention_args<T> & p) {
-        return p.kv_heads;
+        return p.kv_heads * p.splits;
     }
 };
 

@@ -160,7 +160,7 @@ struct iq4_xs_block {
 };
 
 // Rows of d elements, a whole number of groups of eight.
-template <typename B, typename T>
+template <typename B, typename T, bool PACKED>
 __global__ void dequantise_kernel(const uint8_t * __restrict__ src, T * __restrict__ dst, uint32_t d, int64_t groups, int64_t ld) {
     const int64_t group = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
     if (group >= groups) {
@@ -171,12 +171,12 @@ __global__ void dequantise_kernel(const uint8_t * __restrict__ src, T * __restri
     T *            out = dst + row * ld + (at - (int64_t) row * d);
     float          y[PER_THREAD];
     B::get(src + at / B::elements * B::bytes, (int) (at % B::elements), y);
-    if constexpr (sizeof(T) == 2) {
+    if constexpr (sizeof(T) == 2 && PACKED) {
         pack16<T> packed;
         for (int j = 0; j < PER_THREAD; j++) packed.v[j] = from_f32<T>(y[j]);
         store16(out, packed);
     } else {
-        for (int j = 0; j < PER_THREAD; j++) out[j] = y[j];
+        for (int j = 0; j < PER_THREAD; j++) out[j] = from_f32<T>(y[j]);
     }
 }
 
@@ -193,7 +193,11 @@ template <typename B> cudaError_t run(const void * src, int64_t d, int64_t n, in
     return with_type(out_type, [&](auto t) {
         using T = decltype(t);
         const int64_t groups = d * n / PER_THREAD;
-        dequantise_kernel<B, T><<<blocks_for(groups, threads), threads, 0, stream>>>((const uint8_t *) src, (T *) dst, (uint32_t) d, groups, ld);
+        if (ld % PER_THREAD == 0 && (uintptr_t) dst % 16 == 0) {
+            dequantise_kernel<B, T, true><<<blocks_for(groups, threads), threads, 0, stream>>>((const uint8_t *) src, (T *) dst, (uint32_t) d, groups, ld);
+        } else {
+            dequantise_kernel<B, T, false><<<blocks_for(groups, threads), threads, 0, stream>>>((const uint8_t *) src, (T *) dst, (uint32_t) d, groups, ld);
+        }
         return cudaGetLastError();
     });
 }
@@ -214,7 +218,7 @@ cudaError_t qlora_dequantise(const ggml_tensor * w, int out_type, void * dst, in
 
 cudaError_t qlora_dequantise_rows(const ggml_tensor * w, const void * src, int64_t n, int out_type, void * dst, int64_t ld, cudaStream_t stream) {
     const int64_t d = w->ne[0];
-    if (d % PER_THREAD != 0 || ld % PER_THREAD != 0) { // only types without blocks have such rows
+    if (d % PER_THREAD != 0) { // only types without blocks have such rows
         switch (w->type) {
             case GGML_TYPE_F32: return convert<float>(src, d, n, out_type, dst, ld, stream);
             case GGML_TYPE_F16: return convert<__half>(src, d, n, out_type, dst, ld, stream);
