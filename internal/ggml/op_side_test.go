@@ -235,6 +235,16 @@ func (s *side) compare(want *side) {
 	}
 }
 
+// nonZero counts the values that rounding can reach.
+func nonZero(values []float32) (n float64) {
+	for _, v := range values {
+		if v != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // compare holds each part of what was written to its limit, relative to the part, or to the whole where it is much smaller:
 // what should be zero is not exactly.
 func (r *region) compare(s *side, got, want []float32) {
@@ -247,7 +257,7 @@ func (r *region) compare(s *side, got, want []float32) {
 	for i, at := 0, int64(0); i < len(parts); i++ {
 		g, w := columnsOf(got, r.d, at, parts[i]), columnsOf(want, r.d, at, parts[i])
 		diff, norm := squares(g, w)
-		limit := r.limit * (1 + 8/float64(len(w))) // few values scatter far about the average
+		limit := r.limit * (1 + 8/nonZero(w)) // few values scatter far about the average
 		if e := diff / max(norm, whole/100); diff != 0 && !(e <= limit) {
 			worst := farthest(g, w)
 			s.t.Errorf("%s, part %d: normalised squared error %.2e, at most %.1e allowed; element %d is %g, want %g (seed %d)",
