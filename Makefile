@@ -123,7 +123,7 @@ tensorboard: ## serve runs/ in TensorBoard on port 6006, or the next free one
 	exec tensorboard --logdir runs --port "$$port"
 
 .PHONY: embedded-model
-embedded-model: build ## train the embedded model again; takes over an hour
+embedded-model: build ## train the embedded model again; minutes on a GPU, hours without
 	@$(MAKE) -C internal/embedded/recipe QLORA="$(abspath $(QLORA))"
 
 .PHONY: gpu
