@@ -4,15 +4,23 @@
 #   benchmarks/curves.sh [STEPS] [PRECISION]
 #
 # PRECISION is that of the GPU: bf16, f16 or f32. QLORA, MODEL and QLORA_LIBRARY_PATH name other files than those of `make
-# build smollm2 cuda`; DEVICE, another device than cuda. Prints the largest relative difference of the losses of a step and of
-# their means over 20 steps; the latter may be 1 %, else exit 1.
+# build smollm2 cuda`; DEVICE, another device than cuda; HOST, the metrics.jsonl of a CPU run that was kept. KEEP names a file
+# that gets the metrics of this one's CPU run; with DEVICE=none that is all it does. Prints the largest relative difference of
+# the losses of a step and of their means over 20 steps; the latter may be 1 %, else exit 1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source benchmarks/common.sh
 steps=${1:-200}
 precision=${2:-auto}
 
-train host --device cpu --max-steps "$steps" --quiet
+if [ -n "${HOST:-}" ]; then
+	mkdir -p "$work/host/runs/bench"
+	cp "$HOST" "$work/host/runs/bench/metrics.jsonl"
+else
+	train host --device cpu --max-steps "$steps" --quiet
+	[ -z "${KEEP:-}" ] || cp "$work/host/runs/bench/metrics.jsonl" "$KEEP"
+fi
+[ "${DEVICE:-}" != none ] || exit 0
 train device --device "${DEVICE:-cuda}" --precision "$precision" --max-steps "$steps" --quiet
 
 # step and loss of every report

@@ -79,7 +79,7 @@ def autocast(model, adapters, ids, dtype, scale):
             loss = backward(model, ids, scale)
         grads = collect(adapters, scale)
         if all(g.isfinite().all() for g in grads.values()):
-            return loss, grads
+            return loss, grads, scale
         assert scale > 1, "no scale gives finite gradients"
         scale /= 2
 
@@ -117,12 +117,12 @@ def main():
     writer.add_array("autocast.names", list(want))
     writer.add_float32("autocast.loss", loss)
     for name, dtype, scale in (("bf16", torch.bfloat16, 1.0), ("f16", torch.float16, 65536.0)):
-        loss, got = autocast(model, adapters, ids, dtype, scale)
+        loss, got, used = autocast(model, adapters, ids, dtype, scale)
         errors = [((got[k] - g).norm() / g.norm()).item() for k, g in want.items()]
         whole = math.sqrt(sum(((got[k] - g).norm() ** 2).item() for k, g in want.items()) / sum((g.norm() ** 2).item() for g in want.values()))
         writer.add_array("autocast." + name, errors)
         writer.add_float32(f"autocast.{name}.whole", whole)
-        print(f"autocast {name}: loss {loss:.6f}, relative error of the gradient {whole:.3e}, mean over {len(errors)} tensors "
+        print(f"autocast {name}: loss {loss:.6f}, loss scale {used:g}, relative error of the gradient {whole:.3e}, mean over {len(errors)} tensors "
               f"{sum(errors) / len(errors):.3e}, worst {max(errors):.3e}", flush=True)
     for base, m in adapters.items():
         for k in "ab":

@@ -64,7 +64,7 @@ func (a autocastFile) gradients(t *testing.T, m *ggml.Module, typ ggml.Type) map
 		}
 		if !math.IsNaN(norm) && !math.IsInf(norm, 0) || e.LossScale() <= 1 {
 			want, _ := a.f.Float("autocast.loss")
-			t.Logf("%s: loss %.6f, torch in F32 %.6f", typ, loss, want)
+			t.Logf("%s: loss %.6f, torch in F32 %.6f, loss scale %g", typ, loss, want, e.LossScale())
 			return gradients(t, e)
 		}
 		if _, err := e.Step(1, 0, 0); err != nil { // a smaller loss scale

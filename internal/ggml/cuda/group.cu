@@ -56,8 +56,8 @@ struct b_layout {
 };
 
 // Row o of [out, tail] holds the scaled row of B of the linear that o belongs to, in the columns of its adapter, and zeros
-// elsewhere. It is written with rows and columns the given steps apart.
-template <typename T> __global__ void pack_b(T * dst, int64_t row_step, int64_t column_step, int64_t out, b_layout p) {
+// elsewhere. Rows are written ld apart.
+template <typename T> __global__ void pack_b(T * dst, int64_t ld, int64_t out, b_layout p) {
     const int64_t i = (int64_t) blockIdx.x * blockDim.x + threadIdx.x;
     if (i >= out * p.tail) {
         return;
@@ -75,7 +75,7 @@ template <typename T> __global__ void pack_b(T * dst, int64_t row_step, int64_t 
     }
     const int   r = column - adapter * p.rank;
     const bool  there = (p.mask >> part & 1) && r >= 0 && r < p.rank;
-    dst[row * row_step + column * column_step] = from_f32<T>(there ? p.scale * p.b[at + o * p.rank + r] : 0.0f);
+    dst[row * ld + column] = from_f32<T>(there ? p.scale * p.b[at + o * p.rank + r] : 0.0f);
 }
 
 template <typename T> cudaError_t write_a(const group & g, T * dst, cudaStream_t stream) {
@@ -84,9 +84,9 @@ template <typename T> cudaError_t write_a(const group & g, T * dst, cudaStream_t
     return cudaGetLastError();
 }
 
-template <typename T> cudaError_t write_b(const group & g, T * dst, int64_t row_step, int64_t column_step, float scale, cudaStream_t stream) {
+template <typename T> cudaError_t write_b(const group & g, T * dst, int64_t ld, float scale, cudaStream_t stream) {
     const b_layout p = {g.b, {g.width[0], g.width[1], g.width[2]}, g.mask, (int) g.rank, (int) g.tail, scale};
-    pack_b<T><<<blocks_for(g.out * g.tail, 256), 256, 0, stream>>>(dst, row_step, column_step, g.out, p);
+    pack_b<T><<<blocks_for(g.out * g.tail, 256), 256, 0, stream>>>(dst, ld, g.out, p);
     return cudaGetLastError();
 }
 
@@ -120,7 +120,7 @@ cudaError_t qlora_cuda_group(ggml_tensor * y, const qlora_op * op, const qlora_l
     if (g.tail > 0) {
         QL_TRY(with_type(x->type, [&](auto t) {
             using T = decltype(t);
-            return write_b(g, (T *) w.data + g.in, w.ld, 1, op->fparam[0], l.stream);
+            return write_b(g, (T *) w.data + g.in, w.ld, op->fparam[0], l.stream);
         }));
     }
     QL_TRY(qlora_initial(y, y->src[4], op->iparam[0], l, beta, c));
@@ -142,33 +142,30 @@ cudaError_t qlora_cuda_group_back(ggml_tensor * dx, const qlora_op * op, const q
     return qlora_gemm(l, false, false, g.in, dy->ne[1], g.out + g.tail, 1.0f, w, matrix_of(dy), op->iparam[0] ? 1.0f : 0.0f, d, d);
 }
 
-// y[tail, n] = the rows of scratch [k, tail] times x, and a copy of it for whoever keeps it.
-static cudaError_t times_rows(ggml_tensor * y, int64_t ranks, const ggml_tensor * x, const ggml_tensor * scratch, ggml_tensor * keep, const qlora_launch & l) {
-    const qlora_matrix d = matrix_of(y), none = {nullptr, d.type, 0};
-    bool               done;
-    QL_TRY(qlora_skinny(l, x->type, matrix_of(x), scratch->data, x->ne[1], x->ne[0], (ranks + 7) / 8 * 8, y->ne[0], d, keep == nullptr ? none : matrix_of(keep), done));
-    if (done) {
-        return cudaSuccess;
-    }
-    const qlora_matrix a = {scratch->data, cuda_type(x->type), x->ne[0]};
-    QL_TRY(qlora_gemm(l, true, false, y->ne[0], x->ne[1], x->ne[0], 1.0f, a, matrix_of(x), 0.0f, d, d));
-    return keep == nullptr ? cudaSuccess
-                           : cudaMemcpy2DAsync(keep->data, keep->nb[1], y->data, y->nb[1], (size_t) keep->ne[0] * y->nb[0], (size_t) y->ne[1],
-                                               cudaMemcpyDeviceToDevice, l.stream);
-}
-
 cudaError_t qlora_cuda_group_u(ggml_tensor * u, const qlora_op * op, const qlora_launch & l) {
-    const ggml_tensor *x = u->src[0], *scratch = u->src[2];
+    const ggml_tensor *x = u->src[0], *scratch = u->src[2], *keep = u->src[3];
+    const qlora_matrix d = matrix_of(u), none = {nullptr, d.type, 0};
     group              g = {};
+    bool               done;
     g.in = x->ne[0];
     set_adapters(g, u->src[1], op->iparam[1], (1 << op->iparam[2]) - 1);
     QL_TRY(with_type(x->type, [&](auto t) {
         using T = decltype(t);
         return write_a(g, (T *) scratch->data, l.stream);
     }));
-    return times_rows(u, g.rank * g.adapters, x, scratch, u->src[3], l);
+    QL_TRY(qlora_skinny(l, x->type, matrix_of(x), scratch->data, x->ne[1], g.in, (g.rank * g.adapters + 7) / 8 * 8, g.tail, d,
+                        keep == nullptr ? none : matrix_of(keep), done));
+    if (done) {
+        return cudaSuccess;
+    }
+    const qlora_matrix a = {scratch->data, cuda_type(x->type), g.in};
+    QL_TRY(qlora_gemm(l, true, false, g.tail, x->ne[1], g.in, 1.0f, a, matrix_of(x), 0.0f, d, d));
+    return keep == nullptr ? cudaSuccess
+                           : cudaMemcpy2DAsync(keep->data, keep->nb[1], u->data, u->nb[1], (size_t) keep->ne[0] * u->nb[0], (size_t) u->ne[1],
+                                               cudaMemcpyDeviceToDevice, l.stream);
 }
 
+// cuBLAS's kernels are better here than ours for U: rows of dY are long, and ours reads all of B again for every few of them.
 cudaError_t qlora_cuda_group_v(ggml_tensor * v, const qlora_op * op, const qlora_launch & l) {
     const ggml_tensor *dy = v->src[0], *flat = v->src[1], *scratch = v->src[2];
     group              g = {};
@@ -188,7 +185,8 @@ cudaError_t qlora_cuda_group_v(ggml_tensor * v, const qlora_op * op, const qlora
     set_adapters(g, flat, op->iparam[1], op->iparam[2]);
     QL_TRY(with_type(dy->type, [&](auto t) {
         using T = decltype(t);
-        return write_b(g, (T *) scratch->data, 1, g.out, op->fparam[0], l.stream);
+        return write_b(g, (T *) scratch->data, g.tail, op->fparam[0], l.stream);
     }));
-    return times_rows(v, g.rank * g.adapters, dy, scratch, nullptr, l);
+    const qlora_matrix b = {scratch->data, cuda_type(dy->type), g.tail}, d = matrix_of(v);
+    return qlora_gemm(l, false, false, g.tail, dy->ne[1], g.out, 1.0f, b, matrix_of(dy), 0.0f, d, d);
 }
