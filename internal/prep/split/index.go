@@ -1,124 +1,245 @@
 package split
 
 import (
-	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/qlora/qlora/internal/prep"
 )
 
-// Reasons for leaving a record out.
+// Limits of what an index can name.
 const (
-	reasonDuplicate = "exact duplicate"
-	reasonMalformed = "malformed line"
-	reasonTooLong   = "over-long line"
-	reasonKind      = "no known kind"
+	maxInputs = 1 << 20
+	maxOffset = 1 << 43 // 8 TiB
+	offsets   = 44      // bits of an offset in meta.pos
 )
 
-const maxProblems = 100
+// states of a record.
+const (
+	stateKept    uint8 = iota
+	stateFresh         // kept again after the copy it gave way to was itself left out
+	stateCopy          // an exact duplicate
+	stateNear          // a near duplicate
+	stateChained       // a near duplicate of one that is left out
+	stateSurplus
+)
 
-// index is what the first pass over the inputs found.
+// meta is what is kept in memory of a record that can be used: 48 bytes.
+type meta struct {
+	content key
+	pos     uint64 // input and offset
+	size    uint32 // bytes
+	chars   uint32
+	node    uint32 // of its unit in the forests
+	by      uint32 // the record that it gave way to, once dropped
+	stratum uint32
+	state   uint8
+	flags   uint8
+}
+
+const (
+	flagRelated = 1 << iota
+	flagSigned
+	flagEval
+)
+
+func (m *meta) input() int         { return int(m.pos >> offsets) }
+func (m *meta) offset() int64      { return int64(m.pos & (1<<offsets - 1)) }
+func (m *meta) kept() bool         { return m.state <= stateFresh }
+func (m *meta) is(flag uint8) bool { return m.flags&flag != 0 }
+
+// index is what is known of all records, in the order of the inputs.
 type index struct {
-	groups  []*group
-	byKey   map[key]*group
-	content map[key]bool
-	lines   [][]use // by input, by line
+	o      Options
+	m      *Manifest
+	metas  []meta
+	nodes  map[uint64]uint32 // by key of a unit or a link
+	keys   []uint64          // of each node; of a record without a unit, its content
+	units  forest            // one conversation or file
+	groups forest            // what must be on one side
+	repos  map[uint32]uint64 // of units
+	strata []stratum
+	byKind map[stratum]uint32
+	store  *store     // nil when near duplicates are not looked for
+	hashes [][]uint64 // of the blocks of each input
+	next   cursor
 }
 
-// use is what becomes of a line. Without a group it is left out.
-type use struct {
-	group *group
-	kind  int
+// stratum is a kind of record of one input: both outputs hold some of each.
+type stratum struct{ input, kind int }
+
+// cursor is where the next block must begin.
+type cursor struct {
+	input int
+	start int64
+	lines int // of the input before start
 }
 
-// eachLine calls do for every line of an input and returns the hash of the
-// file.
-func eachLine(ctx context.Context, path string, progress func(int64), do func(prep.Line) error) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("open data file: %w", err)
+func newIndex(o Options, m *Manifest) *index {
+	x := &index{
+		o: o, m: m, nodes: map[uint64]uint32{}, repos: map[uint32]uint64{}, byKind: map[stratum]uint32{},
+		hashes: make([][]uint64, len(m.Inputs)),
 	}
-	defer f.Close()
-	h := sha256.New()
-	lines := prep.NewLines(io.TeeReader(f, h), 0)
-	for {
-		line, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return hex.EncodeToString(h.Sum(nil)), nil
-		}
-		if err != nil {
-			return "", fmt.Errorf("read data file %s: %w", path, err)
-		}
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		if progress != nil {
-			progress(line.Size)
-		}
-		if err := do(line); err != nil {
-			return "", err
-		}
+	if o.Near > 0 {
+		x.store = newStore(o.OutDir, o.SignatureRAM/4*3)
 	}
+	return x
 }
 
-// scan reads one input into the index.
-func (x *index) scan(ctx context.Context, in *Input, m *Manifest, progress func(int64)) error {
-	var lines []use
-	sum, err := eachLine(ctx, in.Path, progress, func(line prep.Line) error {
-		lines = append(lines, x.add(in, line, m))
-		return nil
-	})
-	in.SHA256 = sum
-	x.lines = append(x.lines, lines)
-	return err
+// take adds the records of the next block.
+func (x *index) take(b *block) error {
+	if b.start == 0 && b.input > x.next.input {
+		x.next = cursor{input: b.input}
+	}
+	if b.input != x.next.input || b.start != x.next.start {
+		return fmt.Errorf("%w: a block is missing at byte %d of %s", ErrParts, x.next.start, x.m.Inputs[x.next.input].Path)
+	}
+	in := x.m.Inputs[b.input]
+	for _, p := range b.problems {
+		x.m.problem(in.Path, x.next.lines+p.line, p.reason, p.text)
+		if x.o.Strict {
+			return fmt.Errorf("%w: %s", ErrStrict, x.m.Problems[len(x.m.Problems)-1])
+		}
+	}
+	for i := range b.features {
+		if err := x.add(b.input, &b.features[i]); err != nil {
+			return err
+		}
+	}
+	x.hashes[b.input] = append(x.hashes[b.input], b.hash)
+	x.next.start, x.next.lines = b.end, x.next.lines+b.lines
+	return nil
 }
 
-// add decides what becomes of a line.
-func (x *index) add(in *Input, line prep.Line, m *Manifest) use {
-	if line.Blank() {
-		return use{}
-	}
-	if line.TooLong {
-		m.problem(in.Path, line.Number, reasonTooLong, reasonTooLong)
-		return use{}
-	}
-	r, err := parse(trim(line))
-	if err != nil {
-		reason := reasonMalformed
-		if errors.Is(err, errKind) {
-			reason = reasonKind
-		}
-		m.problem(in.Path, line.Number, reason, err.Error())
-		return use{}
-	}
+func (x *index) add(input int, f *feature) error {
+	in := x.m.Inputs[input]
 	in.Records++
-	in.Kinds[kinds[r.kind].name]++
-	if x.content[r.content] {
-		m.Dropped.Add(reasonDuplicate, 1)
-		return use{}
+	in.Kinds[kinds[f.kind].name]++
+	if f.reason != "" {
+		x.m.Dropped.Add(f.reason, 1)
+		return nil
 	}
-	x.content[r.content] = true
-	return use{group: x.group(r), kind: r.kind}
+	m := meta{
+		content: f.content, pos: uint64(input)<<offsets | uint64(f.offset), size: uint32(f.size), chars: uint32(f.chars),
+		node: x.place(f), stratum: x.stratum(stratum{input, f.kind}),
+	}
+	if f.related {
+		m.flags |= flagRelated
+	}
+	if f.signed {
+		m.flags |= flagSigned
+	}
+	x.metas = append(x.metas, m)
+	if x.store == nil {
+		return nil
+	}
+	return x.store.add(&f.sig)
 }
 
-func (x *index) group(r record) *group {
-	k := r.content
-	if r.group != "" {
-		k = keyOf([]byte(r.group))
+func (x *index) stratum(s stratum) uint32 {
+	n, ok := x.byKind[s]
+	if !ok {
+		n = uint32(len(x.strata))
+		x.byKind[s] = n
+		x.strata = append(x.strata, s)
 	}
-	g := x.byKey[k]
-	if g == nil {
-		g = &group{key: k, kind: r.kind}
-		x.byKey[k] = g
-		x.groups = append(x.groups, g)
+	return n
+}
+
+// place returns the node of a record's unit and notes what belongs together.
+func (x *index) place(f *feature) uint32 {
+	if len(f.units) == 0 {
+		if f.repo == 0 {
+			return x.newNode(f.content.lo)
+		}
+		f.units = []uint64{nameKey("alone", string(encodeKey(f.content)))}
 	}
-	g.records++
-	return g
+	node := x.node(f.units[0])
+	for _, k := range f.units[1:] {
+		other := x.node(k)
+		x.units.union(node, other)
+		x.groups.union(node, other)
+	}
+	for _, k := range f.links {
+		x.groups.union(node, x.node(k))
+	}
+	if f.repo != 0 {
+		x.repos[node] = f.repo
+	}
+	return node
+}
+
+func encodeKey(k key) []byte {
+	var e encoder
+	e.fixed(k.hi)
+	e.fixed(k.lo)
+	return e.buf
+}
+
+// node is the node of a name.
+func (x *index) node(k uint64) uint32 {
+	n, ok := x.nodes[k]
+	if !ok {
+		n = x.newNode(k)
+		x.nodes[k] = n
+	}
+	return n
+}
+
+func (x *index) newNode(k uint64) uint32 {
+	x.keys = append(x.keys, k)
+	x.units.add()
+	return x.groups.add()
+}
+
+// joinRepos keeps the units of one repository together, when that is asked for
+// or when there are several repositories. It returns what was decided.
+func (x *index) joinRepos() string {
+	by := x.o.GroupBy
+	if by == GroupAuto {
+		by = GroupFile
+		first := uint64(0)
+		for _, repo := range x.repos {
+			if first == 0 {
+				first = repo
+			}
+			if repo != first {
+				by = GroupRepo
+			}
+		}
+	}
+	if by == GroupRepo {
+		for node, repo := range x.repos {
+			x.groups.union(node, x.node(repo))
+		}
+	}
+	return by
+}
+
+// before tells whether a is preferred over its copy b: the longer, then by
+// content and origin, so that the order of the inputs plays no part.
+func (x *index) before(a, b uint32) bool {
+	p, q := &x.metas[a], &x.metas[b]
+	switch {
+	case p.chars != q.chars:
+		return p.chars > q.chars
+	case p.content != q.content:
+		return p.content.less(q.content)
+	case x.keys[p.node] != x.keys[q.node]:
+		return x.keys[p.node] < x.keys[q.node]
+	case p.input() != q.input():
+		return x.m.Inputs[p.input()].Path < x.m.Inputs[q.input()].Path
+	default:
+		return a < b
+	}
+}
+
+// relate keeps the groups of a record and its copy on one side, when the text
+// is long enough for that to mean something.
+func (x *index) relate(a, b uint32) {
+	p, q := &x.metas[a], &x.metas[b]
+	if p.is(flagRelated) && q.is(flagRelated) {
+		x.groups.union(p.node, q.node)
+	}
 }
 
 func (m *Manifest) problem(file string, line int, reason, text string) {
@@ -128,3 +249,5 @@ func (m *Manifest) problem(file string, line int, reason, text string) {
 		m.Problems = append(m.Problems, prep.Problem{File: file, Line: line, Reason: text})
 	}
 }
+
+const maxProblems = 100

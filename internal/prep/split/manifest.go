@@ -24,18 +24,23 @@ const manifestFormat = "qlora-split"
 // Manifest is written as manifest-<name>.json beside the outputs. It holds no
 // time of writing, so that equal inputs give equal manifests.
 type Manifest struct {
-	Format   string         `json:"format"` // "qlora-split"
-	Version  int            `json:"version"`
-	Name     string         `json:"name"`
-	Seed     uint64         `json:"seed"`
-	EvalFrac float64        `json:"eval_frac"`
-	Inputs   []*Input       `json:"inputs"`
-	Ignored  []Skip         `json:"ignored_inputs"`
-	Outputs  []Output       `json:"outputs"` // train, then eval
-	Dropped  prep.Tally     `json:"dropped"` // records, by reason
-	Skipped  int            `json:"skipped_lines"`
-	Problems []prep.Problem `json:"problems"` // the first of the skipped lines
-	Notes    []string       `json:"notes,omitempty"`
+	Format     string         `json:"format"` // "qlora-split"
+	Version    int            `json:"version"`
+	Name       string         `json:"name"`
+	Seed       uint64         `json:"seed"`
+	EvalFrac   float64        `json:"eval_frac"`
+	Near       float64        `json:"near"`
+	GroupBy    string         `json:"group_by"`
+	MaxSamples int            `json:"max_samples,omitempty"`
+	Inputs     []*Input       `json:"inputs"`
+	Ignored    []Skip         `json:"ignored_inputs"`
+	Outputs    []Output       `json:"outputs"` // train, then eval
+	Dropped    prep.Tally     `json:"dropped"` // records, by reason
+	Skipped    int            `json:"skipped_lines"`
+	Problems   []prep.Problem `json:"problems"` // the first of the skipped lines
+	Notes      []string       `json:"notes,omitempty"`
+	Leak       *Leak          `json:"leak"`                 // null when near duplicates were not looked for
+	Uncompared int64          `json:"uncompared,omitempty"` // comparisons in crowded buckets that were not made
 }
 
 // Output is one of the two files written.
@@ -47,6 +52,8 @@ type Output struct {
 	Groups  int            `json:"groups"`
 	Kinds   map[string]int `json:"kinds"`
 }
+
+func (m *Manifest) note(text string) { m.Notes = append(m.Notes, text) }
 
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 

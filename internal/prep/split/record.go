@@ -1,11 +1,12 @@
 package split
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/tidwall/gjson"
 )
 
 // Kinds of record, told apart by their fields.
@@ -25,111 +26,92 @@ var kinds = []struct {
 	name    string
 	needs   []string
 	content []string
+	text    func(*reader, *record)
 }{
-	{KindMessages, []string{"messages"}, []string{"messages", "tools"}},
-	{KindShareGPT, []string{"conversations"}, []string{"conversations", "system", "tools"}},
-	{KindFIM, []string{"prefix", "suffix", "middle"}, []string{"prefix", "suffix", "middle"}},
-	{KindPrompt, []string{"prompt", "completion"}, []string{"prompt", "completion"}},
-	{KindAlpaca, []string{"instruction", "output"}, []string{"instruction", "input", "output", "system", "history"}},
-	{KindText, []string{"text"}, []string{"text"}},
-}
-
-// key identifies content or a group: the first half of a SHA-256.
-type key [16]byte
-
-func keyOf(parts ...[]byte) key {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:", len(p))
-		h.Write(p)
-	}
-	var k key
-	copy(k[:], h.Sum(nil))
-	return k
-}
-
-// record is what is remembered of a line.
-type record struct {
-	kind    int // index into kinds
-	content key
-	group   string // "" when the record stands alone
+	{KindMessages, []string{"messages"}, []string{"messages", "tools"}, (*reader).messages},
+	{KindShareGPT, []string{"conversations"}, []string{"conversations", "system", "tools"}, (*reader).shareGPT},
+	{KindFIM, []string{"prefix", "suffix", "middle"}, []string{"prefix", "suffix", "middle"}, (*reader).fim},
+	{KindPrompt, []string{"prompt", "completion"}, []string{"prompt", "completion"}, (*reader).prompt},
+	{KindAlpaca, []string{"instruction", "output"}, []string{"instruction", "input", "output", "system", "history"}, (*reader).alpaca},
+	{KindText, []string{"text"}, []string{"text"}, (*reader).plain},
 }
 
 var errKind = errors.New("no known kind of record: it has none of messages, conversations, prefix+suffix+middle, prompt+completion, instruction+output, text")
 
-// parse reads the line of one record.
-func parse(line []byte) (record, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(line, &fields); err != nil {
-		return record{}, fmt.Errorf("malformed JSON: %w", err)
+// record is a line that was taken apart. Values share the line's memory.
+type record struct {
+	kind   int // index into kinds
+	fields map[string]gjson.Result
+}
+
+// parse reads the line of one record. The nesting of its values is bounded.
+func parse(line string) (record, error) {
+	if depth(line) > maxDepth {
+		return record{}, fmt.Errorf("malformed JSON: nested more than %d deep", maxDepth)
 	}
+	if !json.Valid([]byte(line)) {
+		var v json.RawMessage
+		return record{}, fmt.Errorf("malformed JSON: %w", json.Unmarshal([]byte(line), &v))
+	}
+	v := gjson.Parse(line)
+	if !v.IsObject() {
+		return record{}, errors.New("malformed JSON: not an object")
+	}
+	r := record{fields: map[string]gjson.Result{}}
+	v.ForEach(func(name, value gjson.Result) bool {
+		r.fields[name.String()] = value
+		return true
+	})
 	for i, k := range kinds {
-		if !hasAll(fields, k.needs) {
-			continue
+		if r.hasAll(k.needs) {
+			r.kind = i
+			return r, nil
 		}
-		content, err := contentKey(k.name, fields, k.content)
-		if err != nil {
-			return record{}, err
-		}
-		return record{kind: i, content: content, group: groupOf(fields)}, nil
 	}
 	return record{}, errKind
 }
 
-func hasAll(fields map[string]json.RawMessage, names []string) bool {
+func (r record) hasAll(names []string) bool {
 	for _, name := range names {
-		if v, ok := fields[name]; !ok || string(v) == "null" {
+		if v, ok := r.fields[name]; !ok || v.Type == gjson.Null {
 			return false
 		}
 	}
 	return true
 }
 
-// contentKey hashes fields in a form that spacing, escapes and the order of
-// keys do not change.
-func contentKey(kind string, fields map[string]json.RawMessage, names []string) (key, error) {
-	parts := [][]byte{[]byte(kind)}
-	for _, name := range names {
-		canonical, err := canonicalJSON(fields[name])
-		if err != nil {
-			return key{}, fmt.Errorf("field %s: %w", name, err)
+// maxDepth bounds the nesting of a record, and with it the time to read one.
+const maxDepth = 100
+
+// depth is how deep the brackets outside of strings are nested.
+func depth(line string) int {
+	deepest, open, quoted := 0, 0, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			quoted = !quoted
+		case quoted && c == '\\':
+			i++
+		case quoted:
+		case c == '{' || c == '[':
+			open++
+			deepest = max(deepest, open)
+		case c == '}' || c == ']':
+			open--
 		}
-		parts = append(parts, canonical)
 	}
-	return keyOf(parts...), nil
+	return deepest
 }
 
-func canonicalJSON(raw json.RawMessage) ([]byte, error) {
-	if raw == nil {
-		return nil, nil
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil {
-		return nil, err
-	}
-	return json.Marshal(v)
-}
-
-// groupOf names the group of a record: what its maker says ("group"), its
-// session, or its file.
-func groupOf(fields map[string]json.RawMessage) string {
-	text := func(name string) string {
-		var s string
-		if json.Unmarshal(fields[name], &s) != nil {
-			return ""
-		}
-		return s
-	}
-	if v := text("group"); v != "" {
-		return "group " + v
-	}
-	if v := text("session"); v != "" {
-		return "group " + v // the same id names a session's group
-	}
-	if v := text("path"); v != "" {
-		return "file " + text("repo") + "\x00" + v
+// text is the value of a field that holds text, or "".
+func (r record) text(name string) string {
+	if v := r.fields[name]; v.Type == gjson.String {
+		return v.Str
 	}
 	return ""
+}
+
+// trimLine removes white space and a byte order mark around a record.
+func trimLine(line string) string {
+	return strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
 }

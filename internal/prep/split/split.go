@@ -1,84 +1,166 @@
 package split
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
+	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/qlora/qlora/internal/prep"
 )
 
-// Options say what to divide and how.
-type Options struct {
-	Inputs   []string // files or patterns
-	Name     string   // label of the manifest
-	OutDir   string
-	EvalFrac float64 // share of the records to evaluate on, above 0 and below 1
-	Seed     uint64
-	Force    bool              // replace outputs that this command did not write
-	Total    func(int64)       // told the bytes to come; may be nil
-	Progress func(bytes int64) // told the bytes that were read; may be nil
+// Split reads the inputs twice, once to describe every record, once to copy
+// the lines, and writes TrainFile, EvalFile and the manifest. Lines are copied
+// as they are, in the order of the input. With o.Parts the descriptions are
+// those that Part wrote.
+func Split(ctx context.Context, o Options) (*Manifest, error) {
+	o = o.filled()
+	m, s, err := prepare(ctx, o)
+	if err != nil {
+		return m, err
+	}
+	x := newIndex(o, m)
+	defer x.store.close()
+	if err := x.fill(ctx, s); err != nil {
+		return m, err
+	}
+	files, closeFiles, err := openInputs(m.Inputs)
+	if err != nil {
+		return m, err
+	}
+	defer closeFiles()
+	list, err := x.choose(ctx, files)
+	if err != nil {
+		return m, err
+	}
+	o.phase("writing data")
+	return m, x.write(ctx, files, list)
 }
 
-// Check refuses settings that cannot work.
-func (o Options) Check() error {
-	switch {
-	case len(o.Inputs) == 0:
-		return errors.New("no data file given")
-	case !nameForm.MatchString(o.Name):
-		return fmt.Errorf("name %q: use letters, digits, dots, dashes and underscores", o.Name)
-	case o.OutDir == "":
-		return errors.New("no output folder given")
-	case math.IsNaN(o.EvalFrac) || o.EvalFrac <= 0 || o.EvalFrac >= 1:
-		return fmt.Errorf("evaluation share %g: must be above 0 and below 1", o.EvalFrac)
+// Part describes the records of the shard o.Shard for a later Split with the
+// same o.Parts.
+func Part(ctx context.Context, o Options) (*PartReport, error) {
+	o = o.filled()
+	_, s, err := prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.header()
+	if err != nil {
+		return nil, err
+	}
+	h.Spec = o.Shard
+	s.owns = owns(o.Shard)
+	return writePart(ctx, s, h)
+}
+
+// prepare finds the inputs and makes sure that the outputs may be written.
+func prepare(ctx context.Context, o Options) (*Manifest, *scanner, error) {
+	if err := o.Check(); err != nil {
+		return nil, nil, err
+	}
+	m := newManifest(o)
+	if err := m.collect(o); err != nil {
+		return m, nil, err
+	}
+	avoid, err := readAvoided(ctx, o.Avoid)
+	if err != nil {
+		return m, nil, err
+	}
+	o.phase("reading data")
+	return m, &scanner{o: o, inputs: m.Inputs, avoid: avoid, owns: func(*block) bool { return true }}, nil
+}
+
+// header is what every part of this run begins with.
+func (s *scanner) header() (partHeader, error) {
+	var avoid []string
+	if s.avoid != nil {
+		avoid = s.avoid.hashes
+	}
+	sum, err := s.o.fingerprint(avoid)
+	return partHeader{Format: partFormat, Version: partVersion, Options: sum, Inputs: partInputs(s.inputs)}, err
+}
+
+// fill describes all records, or reads their descriptions from the parts.
+func (x *index) fill(ctx context.Context, s *scanner) error {
+	if x.o.Parts == "" {
+		if err := s.scan(ctx, x.take); err != nil {
+			return err
+		}
+	} else {
+		h, err := s.header()
+		if err != nil {
+			return err
+		}
+		if err := readParts(ctx, x.o, h, x.take); err != nil {
+			return err
+		}
+	}
+	for i, in := range x.m.Inputs {
+		if blocks := (in.Bytes + x.o.blockSize() - 1) / x.o.blockSize(); int64(len(x.hashes[i])) != blocks {
+			return fmt.Errorf("%w: blocks of %s are missing", ErrParts, in.Path)
+		}
 	}
 	return nil
 }
 
-// Errors of Split that concern the data as a whole.
-var (
-	ErrNothing  = errors.New("no usable record in the input")
-	ErrOneGroup = errors.New("all records belong together, so they cannot be divided")
-)
-
-// Split reads the inputs twice, once to find groups and duplicates, once to
-// copy the lines, and writes TrainFile, EvalFile and the manifest. Lines are
-// copied as they are, in the order of the input.
-func Split(ctx context.Context, o Options) (*Manifest, error) {
-	if err := o.Check(); err != nil {
-		return nil, err
-	}
-	m := &Manifest{
-		Format: manifestFormat, Version: 1, Name: o.Name, Seed: o.Seed, EvalFrac: o.EvalFrac,
-		Ignored: []Skip{}, Dropped: prep.Tally{}, Problems: []prep.Problem{},
-	}
-	if err := m.collect(o); err != nil {
-		return m, err
-	}
-	x := &index{byKey: map[key]*group{}, content: map[key]bool{}}
-	for _, in := range m.Inputs {
-		if err := x.scan(ctx, in, m, o.Progress); err != nil {
-			return m, err
+// choose leaves out duplicates and divides what remains.
+func (x *index) choose(ctx context.Context, files []*os.File) ([]*component, error) {
+	x.m.GroupBy = x.joinRepos()
+	x.sortStrata()
+	x.dropExact()
+	if x.store != nil {
+		x.o.phase("comparing records")
+		skipped, err := x.dropNear(ctx, files)
+		if err != nil {
+			return nil, err
 		}
+		x.m.Uncompared = skipped
 	}
-	switch len(x.groups) {
+	list := x.components()
+	shuffle(list, x.o.Seed)
+	list = x.limit(list, x.o.MaxSamples)
+	switch len(list) {
 	case 0:
-		return m, ErrNothing
+		return nil, ErrNothing
 	case 1:
-		return m, fmt.Errorf("%w: %d records in one group", ErrOneGroup, x.groups[0].records)
+		return nil, fmt.Errorf("%w: %d records in one group", ErrOneGroup, len(list[0].members))
 	}
-	for _, kind := range assign(x.groups, o.EvalFrac, o.Seed) {
-		m.Notes = append(m.Notes, "all records of kind "+kind+" belong together: they are in "+TrainFile+" only")
+	for _, kind := range x.assign(list, x.o.EvalFrac) {
+		x.m.note("all records of kind " + kind + " belong together: they are in " + TrainFile + " only")
 	}
-	if !slices.ContainsFunc(x.groups, func(g *group) bool { return g.eval }) {
-		return m, fmt.Errorf("%w: one group of each kind", ErrOneGroup)
+	if !slices.ContainsFunc(list, func(c *component) bool { return c.eval }) {
+		return nil, fmt.Errorf("%w: one group of each kind", ErrOneGroup)
 	}
-	return m, m.write(ctx, o, x)
+	x.noteLargest(list)
+	return list, nil
+}
+
+// largestShare is the share of the records from which one group is worth a
+// note.
+const largestShare = 0.2
+
+func (x *index) noteLargest(list []*component) {
+	total, largest := 0, 0
+	for _, c := range list {
+		total += len(c.members)
+		largest = max(largest, len(c.members))
+	}
+	if float64(largest) > largestShare*float64(total) && total > 100 {
+		x.m.note(fmt.Sprintf("one group holds %d of %d records: the division is coarse", largest, total))
+	}
+	if x.m.Uncompared > 0 {
+		x.m.note(fmt.Sprintf("%d comparisons among very many similar records were not made", x.m.Uncompared))
+	}
+}
+
+func newManifest(o Options) *Manifest {
+	return &Manifest{
+		Format: manifestFormat, Version: 2, Name: o.Name, Seed: o.Seed, EvalFrac: o.EvalFrac, Near: o.Near,
+		MaxSamples: o.MaxSamples, Ignored: []Skip{}, Dropped: prep.Tally{}, Problems: []prep.Problem{},
+	}
 }
 
 // collect finds the inputs and makes sure that the outputs may be written.
@@ -101,7 +183,10 @@ func (m *Manifest) collect(o Options) error {
 	if m.Inputs, m.Ignored, err = choose(paths, outputs, known); err != nil {
 		return err
 	}
-	if !o.Force {
+	if len(m.Inputs) > maxInputs {
+		return errors.New("too many data files")
+	}
+	if !o.Force && o.Shard.Whole() {
 		if err := guard(outputs, known); err != nil {
 			return err
 		}
@@ -114,101 +199,4 @@ func (m *Manifest) collect(o Options) error {
 		o.Total(2 * total)
 	}
 	return nil
-}
-
-// part is one output while it is written.
-type part struct {
-	file   *prep.File
-	out    Output
-	groups map[*group]bool
-}
-
-func newPart(dir, name string) (*part, error) {
-	f, err := prep.Create(filepath.Join(dir, name))
-	if err != nil {
-		return nil, err
-	}
-	return &part{file: f, out: Output{Path: name, Kinds: map[string]int{}}, groups: map[*group]bool{}}, nil
-}
-
-func (p *part) add(line []byte, u use) error {
-	if _, err := p.file.Write(append(line, '\n')); err != nil {
-		return err
-	}
-	p.out.Records++
-	p.out.Kinds[kinds[u.kind].name]++
-	p.groups[u.group] = true
-	return nil
-}
-
-func (p *part) finished() Output {
-	p.out.Bytes, p.out.SHA256, p.out.Groups = p.file.Size(), p.file.SHA256(), len(p.groups)
-	return p.out
-}
-
-// write copies the lines to the side of their groups and commits the outputs,
-// the manifest last.
-func (m *Manifest) write(ctx context.Context, o Options, x *index) error {
-	train, err := newPart(o.OutDir, TrainFile)
-	if err != nil {
-		return err
-	}
-	defer train.file.Abort()
-	eval, err := newPart(o.OutDir, EvalFile)
-	if err != nil {
-		return err
-	}
-	defer eval.file.Abort()
-	for i, in := range m.Inputs {
-		if err := copyLines(ctx, o, in, x.lines[i], train, eval); err != nil {
-			return err
-		}
-	}
-	m.Outputs = []Output{train.finished(), eval.finished()}
-	manifest, err := prep.Create(manifestPath(o.OutDir, o.Name))
-	if err != nil {
-		return err
-	}
-	defer manifest.Abort()
-	text, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode manifest: %w", err)
-	}
-	if _, err := manifest.Write(append(text, '\n')); err != nil {
-		return err
-	}
-	for _, f := range []*prep.File{train.file, eval.file, manifest} {
-		if err := f.Commit(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// copyLines is the second pass over one input.
-func copyLines(ctx context.Context, o Options, in *Input, lines []use, train, eval *part) error {
-	changed := fmt.Errorf("data file %s changed while it was read", in.Path)
-	sum, err := eachLine(ctx, in.Path, o.Progress, func(line prep.Line) error {
-		if line.Number > len(lines) {
-			return changed
-		}
-		u := lines[line.Number-1]
-		switch {
-		case u.group == nil:
-			return nil
-		case u.group.eval:
-			return eval.add(trim(line), u)
-		default:
-			return train.add(trim(line), u)
-		}
-	})
-	if err == nil && sum != in.SHA256 {
-		return changed
-	}
-	return err
-}
-
-// trim removes white space and a byte order mark around a record.
-func trim(line prep.Line) []byte {
-	return bytes.TrimSpace(bytes.TrimPrefix(line.Data, []byte("\ufeff")))
 }

@@ -330,9 +330,11 @@ func TestCancelLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Inputs: data(t, dir), Name: "x", OutDir: filepath.Join(dir, "out"), EvalFrac: 0.5}
 	ctx, cancel := context.WithCancel(context.Background())
-	lines := 0
-	o.Progress = func(int64) {
-		if lines++; lines == 100 { // in the second pass
+	o.block = 300
+	var total, read int64
+	o.Total = func(n int64) { total = n }
+	o.Progress = func(n int64) {
+		if read += n; read > total*3/4 { // in the second pass
 			cancel()
 		}
 	}
@@ -347,9 +349,10 @@ func TestCancelLeavesNothing(t *testing.T) {
 func TestInputThatChanges(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Inputs: data(t, dir), Name: "x", OutDir: filepath.Join(dir, "out"), EvalFrac: 0.5}
-	lines := 0
-	o.Progress = func(int64) {
-		if lines++; lines == 80 {
+	var total, read int64
+	o.Total = func(n int64) { total = n }
+	o.Progress = func(n int64) {
+		if read += n; read == total/2 { // between the passes
 			writeFile(t, o.Inputs[0], chat("s1", 7777))
 		}
 	}
@@ -365,16 +368,17 @@ func TestInputThatChanges(t *testing.T) {
 // and the record's origin.
 func TestContentKey(t *testing.T) {
 	a := `{"messages":[{"role":"user","content":"ä"}],"source":"x"}`
-	same := `{"session":"s","messages" : [ {"content":"\u00e4", "role":"user"} ]}`
+	same := `{"session":"s","messages" : [ {"content":" \u00c4\n", "role":"user"} ]}`
+	composed := `{"messages":[{"role":"user","content":"a\u0308"}]}`
 	other := `{"messages":[{"role":"user","content":"a"}],"source":"x"}`
 	key := func(line string) key {
-		r, err := parse([]byte(line))
+		r, err := parse(line)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r.content
+		return new(hasher).content(r)
 	}
-	if key(a) != key(same) {
+	if key(a) != key(same) || key(a) != key(composed) {
 		t.Error("one conversation has two keys")
 	}
 	if key(a) == key(other) || key(`{"text":"a"}`) == key(`{"prompt":"a","completion":""}`) {

@@ -1,0 +1,118 @@
+package split
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// scanner describes the blocks of the inputs with several goroutines and hands
+// them on in order.
+type scanner struct {
+	o      Options
+	inputs []*Input
+	avoid  *avoided
+	owns   func(*block) bool
+}
+
+// promise is a block that is being described.
+type promise struct {
+	block *block
+	done  chan error
+}
+
+// scan calls take with every block that is owned, in the order of the inputs.
+func (s *scanner) scan(ctx context.Context, take func(*block) error) error {
+	files, closeFiles, err := openInputs(s.inputs)
+	if err != nil {
+		return err
+	}
+	defer closeFiles()
+	ctx, cancel := context.WithCancel(ctx)
+	jobs, queue := make(chan *promise), make(chan *promise, 2*s.o.Workers)
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	defer cancel()
+	for range s.o.Workers {
+		workers.Go(func() {
+			a := newAnalyst(s.o, s.avoid)
+			for p := range jobs {
+				p.done <- a.readBlock(files[p.block.input], p.block)
+			}
+		})
+	}
+	workers.Go(func() { s.deal(ctx, jobs, queue) })
+	for p := range queue {
+		if err := wait(ctx, p); err != nil {
+			return fmt.Errorf("data file %s: %w", s.inputs[p.block.input].Path, err)
+		}
+		if err := take(p.block); err != nil {
+			return err
+		}
+		s.o.progress(p.block.end - p.block.start)
+	}
+	return ctx.Err()
+}
+
+func wait(ctx context.Context, p *promise) error {
+	select {
+	case err := <-p.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// deal cuts the inputs into blocks, for a worker and for the one who collects.
+func (s *scanner) deal(ctx context.Context, jobs, queue chan<- *promise) {
+	defer close(jobs)
+	defer close(queue)
+	for b := range blocksOf(s.inputs, s.o.blockSize()) {
+		if !s.owns(b) {
+			continue
+		}
+		p := &promise{block: b, done: make(chan error, 1)}
+		select {
+		case queue <- p:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case jobs <- p:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// blocksOf yields the blocks of all inputs in order.
+func blocksOf(inputs []*Input, size int64) func(yield func(*block) bool) {
+	return func(yield func(*block) bool) {
+		for i, in := range inputs {
+			for start := int64(0); start < in.Bytes; start += size {
+				if !yield(&block{input: i, start: start, end: min(start+size, in.Bytes)}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// openInputs opens all inputs for reading at any place.
+func openInputs(inputs []*Input) (files []*os.File, closeAll func(), err error) {
+	closeAll = func() {
+		for _, f := range files {
+			f.Close() // only read
+		}
+	}
+	for _, in := range inputs {
+		f, err := os.Open(in.Path)
+		if err != nil {
+			closeAll()
+			return nil, nil, fmt.Errorf("open data file: %w", err)
+		}
+		files = append(files, f)
+	}
+	return files, closeAll, nil
+}
