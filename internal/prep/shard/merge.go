@@ -98,16 +98,26 @@ func oneRun(list []*part) error {
 		}
 		have[h.Index] = p.path
 	}
+	return complete(have, first.Count)
+}
+
+// complete names the first of the parts that are missing.
+func complete(have map[int]string, count int) error {
+	const named = 10
+	left := count - len(have)
+	if left == 0 {
+		return nil
+	}
 	var missing []string
-	for i := 1; i <= first.Count; i++ {
+	for i := 1; i <= count && len(missing) < named; i++ {
 		if have[i] == "" {
-			missing = append(missing, Spec{Index: i, Count: first.Count}.String())
+			missing = append(missing, Spec{Index: i, Count: count}.String())
 		}
 	}
-	if len(missing) > 0 {
-		return fmt.Errorf("%w: %s", ErrMissing, strings.Join(missing, ", "))
+	if left > named {
+		missing = append(missing, fmt.Sprintf("and %d more", left-named))
 	}
-	return nil
+	return fmt.Errorf("%w: %s", ErrMissing, strings.Join(missing, ", "))
 }
 
 // readClaims is the first pass over the keys.

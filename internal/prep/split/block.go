@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -18,7 +17,7 @@ import (
 const blockBytes = 4 << 20
 
 // readBlock describes the lines of an input that begin in [start, end).
-func (a *analyst) readBlock(f *os.File, b *block) error {
+func (a *analyst) readBlock(f io.ReaderAt, b *block) error {
 	buf := make([]byte, b.end-b.start)
 	switch _, err := f.ReadAt(buf, b.start); {
 	case errors.Is(err, io.EOF):
@@ -54,7 +53,7 @@ func (a *analyst) readBlock(f *os.File, b *block) error {
 }
 
 // firstLine is where the first line that begins in a block begins.
-func firstLine(f *os.File, start int64, buf []byte) (int, error) {
+func firstLine(f io.ReaderAt, start int64, buf []byte) (int, error) {
 	if start == 0 {
 		return 0, nil
 	}
@@ -73,7 +72,7 @@ func firstLine(f *os.File, start int64, buf []byte) (int, error) {
 
 // restOfLine reads from an offset to the end of the line, without it: nil when
 // that is more than limit bytes.
-func restOfLine(f *os.File, from int64, limit int) ([]byte, error) {
+func restOfLine(f io.ReaderAt, from int64, limit int) ([]byte, error) {
 	rest := []byte{}
 	piece := make([]byte, 256<<10)
 	for {

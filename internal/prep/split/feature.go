@@ -102,14 +102,14 @@ func (a *analyst) refuse() (reason string, err error) {
 	return "", nil
 }
 
-// setOf is the set of shingles of the record in line, in memory of its own.
+// setOf is the set of shingles of the record in line.
 func (a *analyst) setOf(line string) ([]uint64, error) {
 	r, err := parse(line)
 	if err != nil {
 		return nil, err
 	}
 	a.text.read(r)
-	return append([]uint64(nil), a.shingles(a.text.words)...), nil
+	return a.set(a.text.words), nil
 }
 
 // problemReason is the reason to count an error of describe under.

@@ -38,7 +38,8 @@ type signature struct {
 	slots [perms]uint16 // the low bits of each minimum, to estimate J
 }
 
-// sign computes the signature of a set that is not empty.
+// sign computes the signature of shingles, of which there must be some. Their
+// order and repetition play no part.
 func sign(shingles []uint64) (s signature) {
 	for band := range bands {
 		h := uint64(band)
@@ -54,14 +55,16 @@ func sign(shingles []uint64) (s signature) {
 	return s
 }
 
-// minimum is the least (a*h + b) mod prime over the shingles. The remainder
-// prime itself may stand for 0, which changes nothing: it depends on h alone.
+// minimum is the least (a*h + b) mod prime over the shingles. With a shifted by
+// the three bits that prime is short of a word, the halves of the product are
+// its quotient and remainder by 2^61, which add up to it modulo prime. The
+// remainder prime itself may stand for 0: it depends on h alone.
 func minimum(a, b uint64, shingles []uint64) uint64 {
 	least := uint64(1 << 62)
+	a <<= 3
 	for _, h := range shingles {
 		hi, lo := bits.Mul64(a, h>>3)
-		lo, carry := bits.Add64(lo, b, 0)
-		x := lo&prime + ((hi+carry)<<3 | lo>>61)
+		x := hi + lo>>3 + b
 		least = min(least, x&prime+x>>61)
 	}
 	return least

@@ -28,7 +28,8 @@ const (
 	spread    = 0x9e3779b97f4a7c15
 )
 
-// shingles returns the set of hashes, sorted, valid until the next call.
+// shingles returns the hashes in the order of the text, valid until the next
+// call.
 func (s *shingler) shingles(pieces []string) []uint64 {
 	s.words = s.words[:0]
 	for _, text := range pieces {
@@ -41,9 +42,14 @@ func (s *shingler) shingles(pieces []string) []uint64 {
 			s.hashes = append(s.hashes, join(s.words[i:i+width]))
 		}
 	}
-	slices.Sort(s.hashes)
-	s.hashes = slices.Compact(s.hashes)
 	return s.hashes
+}
+
+// set returns the hashes sorted, each once, in memory of their own.
+func (s *shingler) set(pieces []string) []uint64 {
+	set := slices.Clone(s.shingles(pieces))
+	slices.Sort(set)
+	return slices.Compact(set)
 }
 
 // join hashes words in their order.
