@@ -69,6 +69,7 @@ func (e *encoder) feature(f *feature) {
 	e.fixed(f.content.lo)
 	e.list(f.units)
 	e.list(f.links)
+	e.list(f.shown)
 	e.fixed(f.repo)
 	e.uint(flag(f.related, 1) | flag(f.signed, 2))
 	if !f.signed {
@@ -160,7 +161,7 @@ func (d *decoder) feature() (f feature) {
 	}
 	f.offset, f.size, f.chars = int64(d.uint(maxOffset)), int64(d.uint(math.MaxUint32)), int(d.uint(math.MaxUint32))
 	f.content = key{d.fixed(), d.fixed()}
-	f.units, f.links, f.repo = d.list(), d.list(), d.fixed()
+	f.units, f.links, f.shown, f.repo = d.list(), d.list(), d.list(), d.fixed()
 	flags := d.uint(3)
 	f.related, f.signed = flags&1 != 0, flags&2 != 0
 	if !f.signed {

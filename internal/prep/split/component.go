@@ -138,3 +138,48 @@ func (x *index) sortStrata() {
 		x.metas[i].stratum = number[x.metas[i].stratum]
 	}
 }
+
+// markEval notes the side of each record.
+func (x *index) markEval(list []*component) {
+	for _, c := range list {
+		if !c.eval {
+			continue
+		}
+		for _, id := range c.members {
+			x.metas[id].flags |= flagEval
+		}
+	}
+}
+
+// dropShowing leaves out trained records that show a file which is evaluated.
+func (x *index) dropShowing(list []*component) {
+	evaluated := map[uint32]bool{}
+	for _, c := range list {
+		if c.eval {
+			evaluated[x.groups.find(x.metas[c.members[0]].node)] = true
+		}
+	}
+	for id, nodes := range x.shown {
+		m := &x.metas[id]
+		if !m.kept() || m.is(flagEval) {
+			continue
+		}
+		if slices.ContainsFunc(nodes, func(n uint32) bool { return evaluated[x.groups.find(n)] }) {
+			m.state = stateShown
+			x.m.Dropped.Add(reasonShown, 1)
+		}
+	}
+}
+
+// countGroups counts the components that have records left.
+func (x *index) countGroups(list []*component) (train, eval int) {
+	for _, c := range list {
+		switch {
+		case c.eval:
+			eval++
+		case slices.ContainsFunc(c.members, func(id uint32) bool { return x.metas[id].kept() }):
+			train++
+		}
+	}
+	return train, eval
+}

@@ -19,6 +19,7 @@ const (
 	reasonManyToken = "more tokens than --max-tokens"
 	reasonAvoided   = "overlaps with --decontaminate"
 	reasonSurplus   = "over --max-samples"
+	reasonShown     = "trained record that shows an evaluated file"
 )
 
 // feature is what is remembered of a record, or why it is left out.

@@ -14,7 +14,7 @@ func FuzzDescribe(f *testing.F) {
 		`{"text":"one two three four five six"}`,
 		`{"messages":[{"role":"user","content":[{"type":"text","text":"hi"}]},{"role":"assistant","content":null,"tool_calls":[{"function":{"name":"f","arguments":{"a":[1,"x"]}}}]}],"group":["a","b"]}`,
 		`{"conversations":[{"from":"human","value":"hi"},{"from":"gpt","value":"ho"}],"system":"s"}`,
-		`{"prefix":"a b","middle":"c","suffix":"d","path":"x.go","repo":"r","sha256":"0","files":[{"path":"y.go"},"z.go"]}`,
+		`{"prefix":"a b","middle":"c","suffix":"d","path":"x.go","repo":"r","sha256":"0","context":[{"path":"y.go"},"z.go"]}`,
 		`{"instruction":"i","output":"o","history":[["a","b"]]}`,
 		`{"prompt":[{"role":"user","content":"u"}],"completion":"c"}`,
 		`{"text":"\u00c4\ud800 漢字かな ไทย"}`, `{"text":1}`, `{"text":"a","text":{"b":[]}}`, `[[[[`, `{"a`, `null`,

@@ -21,6 +21,7 @@ const (
 	stateNear          // a near duplicate
 	stateChained       // a near duplicate of one that is left out
 	stateSurplus
+	stateShown // trained, and shows a file that is evaluated
 )
 
 // meta is what is kept in memory of a record that can be used: 48 bytes.
@@ -52,11 +53,12 @@ type index struct {
 	o      Options
 	m      *Manifest
 	metas  []meta
-	nodes  map[uint64]uint32 // by key of a unit or a link
-	keys   []uint64          // of each node; of a record without a unit, its content
-	units  forest            // one conversation or file
-	groups forest            // what must be on one side
-	repos  map[uint32]uint64 // of units
+	nodes  map[uint64]uint32   // by key of a unit or a link
+	keys   []uint64            // of each node; of a record without a unit, its content
+	units  forest              // one conversation or file
+	groups forest              // what must be on one side
+	repos  map[uint32]uint64   // of units
+	shown  map[uint32][]uint32 // of records: the nodes of the files they show
 	strata []stratum
 	byKind map[stratum]uint32
 	store  *store     // nil when near duplicates are not looked for
@@ -76,7 +78,7 @@ type cursor struct {
 
 func newIndex(o Options, m *Manifest) *index {
 	x := &index{
-		o: o, m: m, nodes: map[uint64]uint32{}, repos: map[uint32]uint64{}, byKind: map[stratum]uint32{},
+		o: o, m: m, nodes: map[uint64]uint32{}, repos: map[uint32]uint64{}, shown: map[uint32][]uint32{}, byKind: map[stratum]uint32{},
 		hashes: make([][]uint64, len(m.Inputs)),
 	}
 	if o.Near > 0 {
@@ -127,6 +129,10 @@ func (x *index) add(input int, f *feature) error {
 	}
 	if f.signed {
 		m.flags |= flagSigned
+	}
+	for _, k := range f.shown {
+		id := uint32(len(x.metas))
+		x.shown[id] = append(x.shown[id], x.node(k))
 	}
 	x.metas = append(x.metas, m)
 	if x.store == nil {

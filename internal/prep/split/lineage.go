@@ -8,7 +8,8 @@ import (
 // lineage says what a record must stay with.
 type lineage struct {
 	units []uint64 // one conversation or file: its records are never duplicates of each other
-	links []uint64 // what else it shares content with: copies of the file, files quoted beside it
+	links []uint64 // what else it shares content with: copies of its file
+	shown []uint64 // files of its repository that are shown beside its own
 	repo  uint64   // its repository, or 0
 }
 
@@ -28,7 +29,7 @@ func lineageOf(r record) (l lineage) {
 		if sum := r.text("sha256"); sum != "" {
 			l.links = append(l.links, nameKey("sha256", sum))
 		}
-		eachName(r.fields["files"], func(name string) { l.links = append(l.links, nameKey("file", repo+"\x00"+name)) })
+		eachName(r.fields["context"], func(name string) { l.shown = append(l.shown, nameKey("file", repo+"\x00"+name)) })
 	}
 	if repo != "" {
 		l.repo = nameKey("repo", repo)

@@ -147,12 +147,14 @@ func (x *index) write(ctx context.Context, files []*os.File, list []*component) 
 		return err
 	}
 	defer eval.file.Abort()
-	evaluated := x.markEval(list)
+	x.markEval(list)
+	x.dropShowing(list)
 	c := &copier{x: x, files: files, train: train, eval: eval}
 	if err := c.copyAll(ctx); err != nil {
 		return err
 	}
-	x.m.Outputs = []Output{train.finished(len(list) - evaluated), eval.finished(evaluated)}
+	trained, evaluated := x.countGroups(list)
+	x.m.Outputs = []Output{train.finished(trained), eval.finished(evaluated)}
 	if x.store != nil {
 		x.o.phase("looking for leaks")
 		if x.m.Leak, err = x.leak(ctx, files); err != nil {
@@ -170,20 +172,6 @@ func (x *index) write(ctx context.Context, files []*os.File, list []*component) 
 		}
 	}
 	return nil
-}
-
-// markEval notes the side of each record and counts the evaluated components.
-func (x *index) markEval(list []*component) (evaluated int) {
-	for _, c := range list {
-		if !c.eval {
-			continue
-		}
-		evaluated++
-		for _, id := range c.members {
-			x.metas[id].flags |= flagEval
-		}
-	}
-	return evaluated
 }
 
 func (m *Manifest) create(o Options) (*prep.File, error) {
