@@ -18,10 +18,12 @@ import (
 )
 
 // TestMain lets scripts run the real main as a command named qlora, in a
-// process of its own.
+// process of its own, and stand-ins for the commands of clusters.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"qlora": func() { os.Exit(cli.Main(os.Args[1:], ui.System())) },
+		"qlora":   func() { os.Exit(cli.Main(os.Args[1:], ui.System())) },
+		"sbatch":  fakeSbatch,
+		"kubectl": fakeKubectl,
 	})
 }
 
