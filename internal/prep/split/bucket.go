@@ -3,7 +3,6 @@ package split
 import (
 	"cmp"
 	"context"
-	"os"
 	"slices"
 	"sync"
 )
@@ -23,10 +22,10 @@ type buckets struct {
 	visit   func(l *lookup, worker int, bucket []banded) error
 }
 
-func newBuckets(x *index, files []*os.File) *buckets {
+func newBuckets(x *index) *buckets {
 	b := &buckets{x: x}
 	for range x.o.Workers {
-		b.lookups = append(b.lookups, newLookup(x, files))
+		b.lookups = append(b.lookups, newLookup(x))
 	}
 	return b
 }

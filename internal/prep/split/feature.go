@@ -12,6 +12,7 @@ const (
 	reasonChained   = "near duplicate of a near duplicate"
 	reasonMalformed = "malformed line"
 	reasonTooLong   = "over-long line"
+	reasonTorn      = "damaged file"
 	reasonKind      = "no known kind"
 	reasonFewChars  = "fewer characters than --min-chars"
 	reasonManyChars = "more characters than --max-chars"

@@ -79,7 +79,7 @@ func FuzzBlocks(f *testing.F) {
 // readAll describes a file block by block; problems get the line of the file.
 func readAll(t *testing.T, data []byte, size int64) (all block) {
 	a := newAnalyst(Options{}, nil)
-	for b := range blocksOf([]*Input{{Bytes: int64(len(data))}}, size) {
+	for b := range blocksOf([]*Input{{size: int64(len(data))}}, size) {
 		if err := a.readBlock(bytes.NewReader(data), b); err != nil {
 			t.Fatal(err)
 		}

@@ -19,6 +19,11 @@ type Input struct {
 	SHA256  string         `json:"sha256"`
 	Records int            `json:"records"`
 	Kinds   map[string]int `json:"kinds"`
+	Packed  string         `json:"packed,omitempty"` // what it was unpacked from: gzip, zstd or a JSON array
+
+	file *os.File // JSON lines
+	size int64    // bytes of file
+	torn error    // why only the first part of a packed input could be read
 }
 
 // Skip is an input that was not read, and why.

@@ -3,7 +3,6 @@ package split
 import (
 	"cmp"
 	"context"
-	"os"
 	"slices"
 	"sync"
 )
@@ -40,7 +39,7 @@ type leakFinder struct {
 }
 
 // leak looks for the nearest trained record of each evaluated one.
-func (x *index) leak(ctx context.Context, files []*os.File) (*Leak, error) {
+func (x *index) leak(ctx context.Context) (*Leak, error) {
 	f := &leakFinder{x: x, rank: map[uint32]int{}, unchecked: make([]int64, x.o.Workers)}
 	var evaluated []uint32
 	for id := range x.metas {
@@ -50,7 +49,7 @@ func (x *index) leak(ctx context.Context, files []*os.File) (*Leak, error) {
 		}
 	}
 	f.best = make([][]match, len(evaluated))
-	b := newBuckets(x, files)
+	b := newBuckets(x)
 	b.admit = func(_ uint32, m *meta) bool { return m.kept() }
 	b.visit = f.bucket
 	for band := range bands {

@@ -1,14 +1,10 @@
 package split
 
-import (
-	"fmt"
-	"os"
-)
+import "fmt"
 
 // lookup reads records again to compare them exactly. It is for one goroutine.
 type lookup struct {
 	x     *index
-	files []*os.File
 	a     *analyst
 	line  []byte
 	slots [2][slotBytes]byte
@@ -18,8 +14,8 @@ type lookup struct {
 // maxSets bounds the shingle sets that are held at a time.
 const maxSets = 256
 
-func newLookup(x *index, files []*os.File) *lookup {
-	return &lookup{x: x, files: files, a: newAnalyst(Options{}, nil), sets: map[uint32][]uint64{}}
+func newLookup(x *index) *lookup {
+	return &lookup{x: x, a: newAnalyst(Options{}, nil), sets: map[uint32][]uint64{}}
 }
 
 // set is the set of shingles of a record.
@@ -28,17 +24,17 @@ func (l *lookup) set(id uint32) ([]uint64, error) {
 		return set, nil
 	}
 	m := &l.x.metas[id]
-	path := l.x.m.Inputs[m.input()].Path
+	in := l.x.m.Inputs[m.input()]
 	if cap(l.line) < int(m.size) {
 		l.line = make([]byte, m.size)
 	}
 	l.line = l.line[:m.size]
-	if _, err := l.files[m.input()].ReadAt(l.line, m.offset()); err != nil {
-		return nil, fmt.Errorf("data file %s %w: %w", path, ErrChanged, err)
+	if _, err := in.file.ReadAt(l.line, m.offset()); err != nil {
+		return nil, fmt.Errorf("data file %s %w: %w", in.Path, ErrChanged, err)
 	}
 	set, err := l.a.setOf(string(l.line))
 	if err != nil {
-		return nil, fmt.Errorf("data file %s %w: %w", path, ErrChanged, err)
+		return nil, fmt.Errorf("data file %s %w: %w", in.Path, ErrChanged, err)
 	}
 	if len(l.sets) >= maxSets {
 		clear(l.sets)

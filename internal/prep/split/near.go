@@ -3,7 +3,6 @@ package split
 import (
 	"cmp"
 	"context"
-	"os"
 	"slices"
 )
 
@@ -32,10 +31,10 @@ type nearFinder struct {
 
 // dropNear leaves out near duplicates and returns the number of comparisons
 // that crowded buckets were spared.
-func (x *index) dropNear(ctx context.Context, files []*os.File) (int64, error) {
+func (x *index) dropNear(ctx context.Context) (int64, error) {
 	x.units.flatten()
 	n := &nearFinder{x: x, found: make([][]choice, x.o.Workers), skipped: make([]int64, x.o.Workers)}
-	b := newBuckets(x, files)
+	b := newBuckets(x)
 	b.admit = func(_ uint32, m *meta) bool { return m.kept() }
 	b.visit = n.bucket
 	for round := range rounds {

@@ -126,6 +126,14 @@ func (o Options) blockSize() int64 {
 	return blockBytes
 }
 
+// spillDir is where temporary files go.
+func (o Options) spillDir() string {
+	if o.Shard.Whole() {
+		return o.OutDir
+	}
+	return o.Parts
+}
+
 func (o Options) phase(what string) {
 	if o.Phase != nil {
 		o.Phase(what)

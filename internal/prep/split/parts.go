@@ -46,7 +46,7 @@ func (o Options) partPath(s shard.Spec) string {
 
 func partInputs(inputs []*Input) (list []partInput) {
 	for _, in := range inputs {
-		list = append(list, partInput{in.Path, in.Bytes})
+		list = append(list, partInput{in.Path, in.size})
 	}
 	return list
 }

@@ -3,7 +3,6 @@ package split
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 )
 
@@ -14,6 +13,23 @@ type scanner struct {
 	inputs []*Input
 	avoid  *avoided
 	owns   func(*block) bool
+	close  func() // the inputs
+}
+
+// total announces the bytes to come: those of the shard, or all of them twice.
+func (s *scanner) total() {
+	if s.o.Total == nil {
+		return
+	}
+	var total int64
+	for b := range blocksOf(s.inputs, s.o.blockSize()) {
+		if s.o.Shard.Whole() {
+			total += 2 * (b.end - b.start)
+		} else if owns(s.o.Shard)(b) {
+			total += b.end - b.start
+		}
+	}
+	s.o.Total(total)
 }
 
 // promise is a block that is being described.
@@ -24,11 +40,6 @@ type promise struct {
 
 // scan calls take with every block that is owned, in the order of the inputs.
 func (s *scanner) scan(ctx context.Context, take func(*block) error) error {
-	files, closeFiles, err := openInputs(s.inputs)
-	if err != nil {
-		return err
-	}
-	defer closeFiles()
 	ctx, cancel := context.WithCancel(ctx)
 	jobs, queue := make(chan *promise), make(chan *promise, 2*s.o.Workers)
 	var workers sync.WaitGroup
@@ -38,7 +49,7 @@ func (s *scanner) scan(ctx context.Context, take func(*block) error) error {
 		workers.Go(func() {
 			a := newAnalyst(s.o, s.avoid)
 			for p := range jobs {
-				p.done <- a.readBlock(files[p.block.input], p.block)
+				p.done <- a.readBlock(s.inputs[p.block.input].file, p.block)
 			}
 		})
 	}
@@ -90,29 +101,11 @@ func (s *scanner) deal(ctx context.Context, jobs, queue chan<- *promise) {
 func blocksOf(inputs []*Input, size int64) func(yield func(*block) bool) {
 	return func(yield func(*block) bool) {
 		for i, in := range inputs {
-			for start := int64(0); start < in.Bytes; start += size {
-				if !yield(&block{input: i, start: start, end: min(start+size, in.Bytes)}) {
+			for start := int64(0); start < in.size; start += size {
+				if !yield(&block{input: i, start: start, end: min(start+size, in.size)}) {
 					return
 				}
 			}
 		}
 	}
-}
-
-// openInputs opens all inputs for reading at any place.
-func openInputs(inputs []*Input) (files []*os.File, closeAll func(), err error) {
-	closeAll = func() {
-		for _, f := range files {
-			f.Close() // only read
-		}
-	}
-	for _, in := range inputs {
-		f, err := os.Open(in.Path)
-		if err != nil {
-			closeAll()
-			return nil, nil, fmt.Errorf("open data file: %w", err)
-		}
-		files = append(files, f)
-	}
-	return files, closeAll, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -21,22 +20,18 @@ func Split(ctx context.Context, o Options) (*Manifest, error) {
 	if err != nil {
 		return m, err
 	}
+	defer s.close()
 	x := newIndex(o, m)
 	defer x.store.close()
 	if err := x.fill(ctx, s); err != nil {
 		return m, err
 	}
-	files, closeFiles, err := openInputs(m.Inputs)
-	if err != nil {
-		return m, err
-	}
-	defer closeFiles()
-	list, err := x.choose(ctx, files)
+	list, err := x.choose(ctx)
 	if err != nil {
 		return m, err
 	}
 	o.phase("writing data")
-	return m, x.write(ctx, files, list)
+	return m, x.write(ctx, list)
 }
 
 // Part describes the records of the shard o.Shard for a later Split with the
@@ -47,6 +42,7 @@ func Part(ctx context.Context, o Options) (*PartReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer s.close()
 	h, err := s.header()
 	if err != nil {
 		return nil, err
@@ -69,8 +65,33 @@ func prepare(ctx context.Context, o Options) (*Manifest, *scanner, error) {
 	if err != nil {
 		return m, nil, err
 	}
+	s := &scanner{o: o, inputs: m.Inputs, avoid: avoid, owns: func(*block) bool { return true }}
+	s.close, err = openInputs(ctx, m.Inputs, o.spillDir())
+	if err != nil {
+		return m, nil, err
+	}
+	if err := m.noteTorn(o.Strict); err != nil {
+		s.close()
+		return m, nil, err
+	}
+	s.total()
 	o.phase("reading data")
-	return m, &scanner{o: o, inputs: m.Inputs, avoid: avoid, owns: func(*block) bool { return true }}, nil
+	return m, s, nil
+}
+
+// noteTorn counts the inputs of which only a part could be unpacked.
+func (m *Manifest) noteTorn(strict bool) error {
+	for _, in := range m.Inputs {
+		if in.torn == nil {
+			continue
+		}
+		text := fmt.Sprintf("unpacked only in part: %v", in.torn)
+		m.problem(in.Path, 0, reasonTorn, text)
+		if strict {
+			return fmt.Errorf("%w: %s: %s", ErrStrict, in.Path, text)
+		}
+	}
+	return nil
 }
 
 // header is what every part of this run begins with.
@@ -99,7 +120,7 @@ func (x *index) fill(ctx context.Context, s *scanner) error {
 		}
 	}
 	for i, in := range x.m.Inputs {
-		if blocks := (in.Bytes + x.o.blockSize() - 1) / x.o.blockSize(); int64(len(x.hashes[i])) != blocks {
+		if blocks := (in.size + x.o.blockSize() - 1) / x.o.blockSize(); int64(len(x.hashes[i])) != blocks {
 			return fmt.Errorf("%w: blocks of %s are missing", ErrParts, in.Path)
 		}
 	}
@@ -107,13 +128,13 @@ func (x *index) fill(ctx context.Context, s *scanner) error {
 }
 
 // choose leaves out duplicates and divides what remains.
-func (x *index) choose(ctx context.Context, files []*os.File) ([]*component, error) {
+func (x *index) choose(ctx context.Context) ([]*component, error) {
 	x.m.GroupBy = x.joinRepos()
 	x.sortStrata()
 	x.dropExact()
 	if x.store != nil {
 		x.o.phase("comparing records")
-		skipped, err := x.dropNear(ctx, files)
+		skipped, err := x.dropNear(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -190,13 +211,6 @@ func (m *Manifest) collect(o Options) error {
 		if err := guard(outputs, known); err != nil {
 			return err
 		}
-	}
-	var total int64
-	for _, in := range m.Inputs {
-		total += in.Bytes
-	}
-	if o.Total != nil {
-		o.Total(2 * total)
 	}
 	return nil
 }

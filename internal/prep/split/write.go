@@ -51,7 +51,6 @@ func (p *output) finished(groups int) Output {
 // copier is the second pass: it copies the kept lines to their side.
 type copier struct {
 	x           *index
-	files       []*os.File
 	train, eval *output
 	id          int // of the next record
 	sum         hash.Hash
@@ -74,7 +73,9 @@ func (c *copier) copyAll(ctx context.Context) error {
 			n++
 			c.x.o.progress(b.end - b.start)
 		}
-		in.SHA256 = hex.EncodeToString(c.sum.Sum(nil))
+		if in.Packed == "" {
+			in.SHA256 = hex.EncodeToString(c.sum.Sum(nil))
+		}
 	}
 	return nil
 }
@@ -86,7 +87,7 @@ func (c *copier) copyBlock(b *block, want uint64) error {
 		c.buf = make([]byte, c.x.o.blockSize())
 	}
 	c.buf = c.buf[:b.end-b.start]
-	f := c.files[b.input]
+	f := c.x.m.Inputs[b.input].file
 	if _, err := f.ReadAt(c.buf, b.start); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read: %w", err)
 	}
@@ -136,7 +137,7 @@ func (c *copier) lineOf(f *os.File, m *meta, b *block) ([]byte, error) {
 
 // write copies the lines to the side of their groups, looks for leaks, and
 // commits the outputs, the manifest last.
-func (x *index) write(ctx context.Context, files []*os.File, list []*component) error {
+func (x *index) write(ctx context.Context, list []*component) error {
 	train, err := newOutput(x.o.OutDir, TrainFile)
 	if err != nil {
 		return err
@@ -149,7 +150,7 @@ func (x *index) write(ctx context.Context, files []*os.File, list []*component) 
 	defer eval.file.Abort()
 	x.markEval(list)
 	x.dropShowing(list)
-	c := &copier{x: x, files: files, train: train, eval: eval}
+	c := &copier{x: x, train: train, eval: eval}
 	if err := c.copyAll(ctx); err != nil {
 		return err
 	}
@@ -157,7 +158,7 @@ func (x *index) write(ctx context.Context, files []*os.File, list []*component) 
 	x.m.Outputs = []Output{train.finished(trained), eval.finished(evaluated)}
 	if x.store != nil {
 		x.o.phase("looking for leaks")
-		if x.m.Leak, err = x.leak(ctx, files); err != nil {
+		if x.m.Leak, err = x.leak(ctx); err != nil {
 			return err
 		}
 	}
