@@ -18,9 +18,12 @@ func (b *balance) gain(n float64) float64 {
 // divider chooses what is evaluated.
 type divider struct {
 	x      *index
+	d      *division
 	kinds  []balance
 	strata []balance
-	shares [][]portion // of each component
+	left   []int     // of each kind, components that are not evaluated
+	share  []portion // of the component at hand, by stratum
+	by     []float64 // the same by kind
 }
 
 // portion is the records of a component in one stratum.
@@ -33,120 +36,112 @@ type portion struct {
 // evaluated shares of kinds and inputs nearer to frac. Of a kind with several
 // components, one at least is evaluated and one is not; the names of kinds with
 // a single one are returned.
-func (x *index) assign(list []*component, frac float64) (single []string) {
-	d := &divider{x: x, kinds: make([]balance, len(kinds)), strata: make([]balance, len(x.strata))}
-	for _, c := range list {
-		d.count(c)
+func (x *index) assign(d *division, frac float64) (single []string) {
+	v := &divider{x: x, d: d, kinds: make([]balance, len(kinds)), strata: make([]balance, len(x.strata)),
+		left: make([]int, len(kinds)), by: make([]float64, len(kinds))}
+	for i := range d.list {
+		v.count(&d.list[i])
 	}
-	for i := range d.kinds {
-		d.kinds[i].want = frac * d.kinds[i].all
+	for i := range v.kinds {
+		v.kinds[i].want = frac * v.kinds[i].all
 	}
-	for i := range d.strata {
-		d.strata[i].want = frac * d.strata[i].all
+	for i := range v.strata {
+		v.strata[i].want = frac * v.strata[i].all
 	}
-	left := d.trained(list)
-	for i, c := range list {
-		if d.gain(i) > 0 && d.spares(i, left) {
-			d.take(i, c, left)
+	for i := range d.list {
+		v.look(&d.list[i])
+		if v.gain() > 0 && v.spares() {
+			v.take(&d.list[i])
 		}
 	}
-	return d.ensure(list, left)
+	return v.ensure()
 }
 
-func (d *divider) count(c *component) {
-	by := map[uint32]float64{}
-	for _, id := range c.members {
-		by[d.x.metas[id].stratum]++
+// look finds the shares of a component.
+func (v *divider) look(c *component) {
+	v.share = v.share[:0]
+	clear(v.by)
+	for _, id := range v.d.members(c) {
+		s := v.x.metas[id].stratum
+		v.by[v.x.strata[s].kind]++
+		at, ok := slices.BinarySearchFunc(v.share, s, func(p portion, s uint32) int { return cmp.Compare(p.stratum, s) })
+		if !ok {
+			v.share = slices.Insert(v.share, at, portion{stratum: s})
+		}
+		v.share[at].n++
 	}
-	var share []portion
-	for s, n := range by {
-		share = append(share, portion{s, n})
-		d.strata[s].all += n
-		d.kinds[d.x.strata[s].kind].all += n
-	}
-	// One order, so that sums round in one way.
-	slices.SortFunc(share, func(a, b portion) int { return cmp.Compare(a.stratum, b.stratum) })
-	d.shares = append(d.shares, share)
 }
 
-// kindsOf is the records of a component by kind.
-func (d *divider) kindsOf(i int) (by [8]float64) {
-	for _, p := range d.shares[i] {
-		by[d.x.strata[p.stratum].kind] += p.n
+func (v *divider) count(c *component) {
+	v.look(c)
+	for _, p := range v.share {
+		v.strata[p.stratum].all += p.n
 	}
-	return by
-}
-
-// gain adds up what evaluating a component does for each kind and stratum.
-func (d *divider) gain(i int) float64 {
-	sum := 0.0
-	for _, p := range d.shares[i] {
-		sum += d.strata[p.stratum].gain(p.n)
-	}
-	for k, n := range d.kindsOf(i) {
+	for k, n := range v.by {
 		if n > 0 {
-			sum += d.kinds[k].gain(n)
+			v.kinds[k].all += n
+			v.left[k]++
+		}
+	}
+}
+
+// gain adds up what evaluating the component does for each kind and stratum.
+func (v *divider) gain() float64 {
+	sum := 0.0
+	for _, p := range v.share {
+		sum += v.strata[p.stratum].gain(p.n)
+	}
+	for k, n := range v.by {
+		if n > 0 {
+			sum += v.kinds[k].gain(n)
 		}
 	}
 	return sum
 }
 
-// trained counts, for each kind, the components that are not evaluated.
-func (d *divider) trained(list []*component) []int {
-	left := make([]int, len(kinds))
-	for i := range list {
-		for k, n := range d.kindsOf(i) {
-			if n > 0 {
-				left[k]++
-			}
-		}
-	}
-	return left
-}
-
-// spares tells whether each kind of a component is trained on without it.
-func (d *divider) spares(i int, left []int) bool {
-	for k, n := range d.kindsOf(i) {
-		if n > 0 && left[k] < 2 {
+// spares tells whether each kind of the component is trained on without it.
+func (v *divider) spares() bool {
+	for k, n := range v.by {
+		if n > 0 && v.left[k] < 2 {
 			return false
 		}
 	}
 	return true
 }
 
-func (d *divider) take(i int, c *component, left []int) {
+func (v *divider) take(c *component) {
 	c.eval = true
-	for _, p := range d.shares[i] {
-		d.strata[p.stratum].have += p.n
+	for _, p := range v.share {
+		v.strata[p.stratum].have += p.n
 	}
-	for k, n := range d.kindsOf(i) {
+	for k, n := range v.by {
 		if n > 0 {
-			d.kinds[k].have += n
-			left[k]--
+			v.kinds[k].have += n
+			v.left[k]--
 		}
 	}
 }
 
 // ensure evaluates the smallest component of a kind of which none is.
-func (d *divider) ensure(list []*component, left []int) (single []string) {
+func (v *divider) ensure() (single []string) {
 	for k := range kinds {
-		if d.kinds[k].all == 0 || d.kinds[k].have > 0 {
+		if v.kinds[k].all == 0 || v.kinds[k].have > 0 {
 			continue
 		}
-		var can []int
-		for i, c := range list {
-			if !c.eval && d.kindsOf(i)[k] > 0 && d.spares(i, left) {
-				can = append(can, i)
+		var smallest *component
+		for i := range v.d.list {
+			c := &v.d.list[i]
+			v.look(c)
+			if v.by[k] > 0 && !c.eval && v.spares() && (smallest == nil || c.end-c.start < smallest.end-smallest.start) {
+				smallest = c
 			}
 		}
-		if len(can) == 0 {
+		if smallest == nil {
 			single = append(single, kinds[k].name)
 			continue
 		}
-		i := slices.MinFunc(can, func(a, b int) int {
-			return cmp.Or(cmp.Compare(len(list[a].members), len(list[b].members)), cmp.Compare(a, b))
-		})
-		d.take(i, list[i], left)
+		v.look(smallest)
+		v.take(smallest)
 	}
 	return single
 }

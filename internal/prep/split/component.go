@@ -10,79 +10,79 @@ import (
 
 // component is a set of kept records that goes to one side.
 type component struct {
-	key     key      // the least content of its records: the same however they were met
-	members []uint32 // its part of one shared list, in the order of the inputs
-	eval    bool
+	key        key    // the least content of its records: the same however they were met
+	rank       uint64 // its place in the order of the seed
+	start, end uint32 // of its records in division.order
+	eval       bool
 }
 
-// components gathers the kept records by group, ordered by key.
-func (x *index) components() []*component {
+// division is the components in the order of the seed. It holds no pointers:
+// there may be as many components as records.
+type division struct {
+	order []uint32 // the kept records by component
+	list  []component
+}
+
+func (d *division) members(c *component) []uint32 { return d.order[c.start:c.end] }
+
+// divide gathers the kept records by group.
+func (x *index) divide() *division {
 	x.groups.flatten()
-	var order []uint32
+	d := &division{}
 	for id := range x.metas {
 		if x.metas[id].kept() {
-			order = append(order, uint32(id))
+			d.order = append(d.order, uint32(id))
 		}
 	}
 	root := func(id uint32) uint32 { return x.groups.parent[x.metas[id].node] }
-	slices.SortFunc(order, func(a, b uint32) int {
+	slices.SortFunc(d.order, func(a, b uint32) int {
 		return cmp.Or(cmp.Compare(root(a), root(b)), cmp.Compare(a, b))
 	})
-	var all []*component
-	for start := 0; start < len(order); {
+	for start := 0; start < len(d.order); {
 		end := start + 1
-		for end < len(order) && root(order[end]) == root(order[start]) {
+		for end < len(d.order) && root(d.order[end]) == root(d.order[start]) {
 			end++
 		}
-		all = append(all, x.component(order[start:end]))
+		d.list = append(d.list, x.component(d.order, start, end))
 		start = end
 	}
-	slices.SortFunc(all, func(a, b *component) int { return direction(a != b && a.key.less(b.key)) })
-	return all
+	slices.SortFunc(d.list, func(a, b component) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), a.key.compare(b.key))
+	})
+	return d
 }
 
-func (x *index) component(members []uint32) *component {
-	c := &component{key: x.metas[members[0]].content, members: members}
-	for _, id := range members[1:] {
+func (x *index) component(order []uint32, start, end int) component {
+	c := component{key: x.metas[order[start]].content, start: uint32(start), end: uint32(end)}
+	for _, id := range order[start+1 : end] {
 		if k := x.metas[id].content; k.less(c.key) {
 			c.key = k
 		}
 	}
+	var buf [24]byte
+	binary.LittleEndian.PutUint64(buf[:], x.o.Seed)
+	binary.LittleEndian.PutUint64(buf[8:], c.key.hi)
+	binary.LittleEndian.PutUint64(buf[16:], c.key.lo)
+	c.rank = xxhash.Sum64(buf[:])
 	return c
-}
-
-// shuffle orders components by a hash of seed and key.
-func shuffle(list []*component, seed uint64) {
-	rank := make(map[*component]uint64, len(list))
-	for _, c := range list {
-		var buf [24]byte
-		binary.LittleEndian.PutUint64(buf[:], seed)
-		binary.LittleEndian.PutUint64(buf[8:], c.key.hi)
-		binary.LittleEndian.PutUint64(buf[16:], c.key.lo)
-		rank[c] = xxhash.Sum64(buf[:])
-	}
-	slices.SortStableFunc(list, func(a, b *component) int { return cmp.Compare(rank[a], rank[b]) })
 }
 
 // limit keeps at most n records: of each stratum its share, the first ones in
 // the order of the components. Components that are left empty are removed.
-func (x *index) limit(list []*component, n int) []*component {
-	total := 0
-	have := make([]int, len(x.strata))
-	for _, c := range list {
-		total += len(c.members)
-		for _, id := range c.members {
-			have[x.metas[id].stratum]++
-		}
-	}
+func (x *index) limit(d *division, n int) {
+	total := len(d.order)
 	if n == 0 || total <= n {
-		return list
+		return
+	}
+	have := make([]int, len(x.strata))
+	for _, id := range d.order {
+		have[x.metas[id].stratum]++
 	}
 	quota := quotas(have, n, total)
 	x.m.Dropped.Add(reasonSurplus, total-n)
-	var left []*component
-	for _, c := range list {
-		c.members = slices.DeleteFunc(c.members, func(id uint32) bool {
+	for i := range d.list {
+		c := &d.list[i]
+		left := slices.DeleteFunc(d.members(c), func(id uint32) bool {
 			m := &x.metas[id]
 			if quota[m.stratum] == 0 {
 				m.state = stateSurplus
@@ -91,11 +91,9 @@ func (x *index) limit(list []*component, n int) []*component {
 			quota[m.stratum]--
 			return false
 		})
-		if len(c.members) > 0 {
-			left = append(left, c)
-		}
+		c.end = c.start + uint32(len(left))
 	}
-	return left
+	d.list = slices.DeleteFunc(d.list, func(c component) bool { return c.start == c.end })
 }
 
 // quotas divides n records among the strata as the total is divided, by the
@@ -140,23 +138,25 @@ func (x *index) sortStrata() {
 }
 
 // markEval notes the side of each record.
-func (x *index) markEval(list []*component) {
-	for _, c := range list {
-		if !c.eval {
-			continue
-		}
-		for _, id := range c.members {
-			x.metas[id].flags |= flagEval
+func (x *index) markEval(d *division) {
+	for i := range d.list {
+		if c := &d.list[i]; c.eval {
+			for _, id := range d.members(c) {
+				x.metas[id].flags |= flagEval
+			}
 		}
 	}
 }
 
 // dropShowing leaves out trained records that show a file which is evaluated.
-func (x *index) dropShowing(list []*component) {
+func (x *index) dropShowing(d *division) {
+	if len(x.shown) == 0 {
+		return
+	}
 	evaluated := map[uint32]bool{}
-	for _, c := range list {
-		if c.eval {
-			evaluated[x.groups.find(x.metas[c.members[0]].node)] = true
+	for i := range d.list {
+		if c := &d.list[i]; c.eval {
+			evaluated[x.groups.find(x.metas[d.order[c.start]].node)] = true
 		}
 	}
 	for id, nodes := range x.shown {
@@ -172,12 +172,13 @@ func (x *index) dropShowing(list []*component) {
 }
 
 // countGroups counts the components that have records left.
-func (x *index) countGroups(list []*component) (train, eval int) {
-	for _, c := range list {
+func (x *index) countGroups(d *division) (train, eval int) {
+	for i := range d.list {
+		c := &d.list[i]
 		switch {
 		case c.eval:
 			eval++
-		case slices.ContainsFunc(c.members, func(id uint32) bool { return x.metas[id].kept() }):
+		case slices.ContainsFunc(d.members(c), func(id uint32) bool { return x.metas[id].kept() }):
 			train++
 		}
 	}

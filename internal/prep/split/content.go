@@ -2,6 +2,7 @@ package split
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"unicode"
@@ -14,7 +15,8 @@ import (
 // key identifies content: the first half of a SHA-256.
 type key struct{ hi, lo uint64 }
 
-func (k key) less(o key) bool { return k.hi < o.hi || k.hi == o.hi && k.lo < o.lo }
+func (k key) compare(o key) int { return cmp.Or(cmp.Compare(k.hi, o.hi), cmp.Compare(k.lo, o.lo)) }
+func (k key) less(o key) bool   { return k.compare(o) < 0 }
 
 func keyOf(text []byte) key {
 	sum := sha256.Sum256(text)

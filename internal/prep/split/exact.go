@@ -9,11 +9,10 @@ func (x *index) dropExact() {
 		order[i] = uint32(i)
 	}
 	slices.SortFunc(order, func(a, b uint32) int {
-		p, q := x.metas[a].content, x.metas[b].content
-		if p != q {
-			return direction(p.less(q))
+		if c := x.metas[a].content.compare(x.metas[b].content); c != 0 {
+			return c
 		}
-		return direction(a != b && x.before(a, b))
+		return x.prefer(a, b)
 	})
 	for i := 1; i < len(order); i++ {
 		if first := order[i-1]; x.metas[order[i]].content == x.metas[first].content {
@@ -24,12 +23,4 @@ func (x *index) dropExact() {
 			order[i] = first
 		}
 	}
-}
-
-// direction is the result of a comparison of two different records.
-func direction(before bool) int {
-	if before {
-		return -1
-	}
-	return 1
 }

@@ -1,6 +1,7 @@
 package split
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/qlora/qlora/internal/prep"
@@ -82,7 +83,7 @@ func newIndex(o Options, m *Manifest) *index {
 		hashes: make([][]uint64, len(m.Inputs)),
 	}
 	if o.Near > 0 {
-		x.store = newStore(o.OutDir, o.SignatureRAM/4*3)
+		x.store = newStore(o.OutDir, o.SignatureRAM/2)
 	}
 	return x
 }
@@ -221,22 +222,20 @@ func (x *index) joinRepos() string {
 	return by
 }
 
-// before tells whether a is preferred over its copy b: the longer, then by
-// content and origin, so that the order of the inputs plays no part.
-func (x *index) before(a, b uint32) bool {
+// prefer orders a record and its copy, the one to keep first: the longer, then
+// by content and origin, so that the order of the inputs plays no part.
+func (x *index) prefer(a, b uint32) int {
 	p, q := &x.metas[a], &x.metas[b]
-	switch {
-	case p.chars != q.chars:
-		return p.chars > q.chars
-	case p.content != q.content:
-		return p.content.less(q.content)
-	case x.keys[p.node] != x.keys[q.node]:
-		return x.keys[p.node] < x.keys[q.node]
-	case p.input() != q.input():
-		return x.m.Inputs[p.input()].Path < x.m.Inputs[q.input()].Path
-	default:
-		return a < b
+	c := cmp.Or(
+		cmp.Compare(q.chars, p.chars),
+		p.content.compare(q.content),
+		cmp.Compare(x.keys[p.node], x.keys[q.node]))
+	if c != 0 {
+		return c
 	}
+	return cmp.Or(
+		cmp.Compare(x.m.Inputs[p.input()].Path, x.m.Inputs[q.input()].Path),
+		cmp.Compare(a, b))
 }
 
 // relate keeps the groups of a record and its copy on one side, when the text

@@ -63,7 +63,10 @@ func (x *index) dropNear(ctx context.Context) (int64, error) {
 
 // bucket compares each record with those before it that are kept.
 func (n *nearFinder) bucket(l *lookup, worker int, bucket []banded) error {
-	slices.SortFunc(bucket, func(a, b banded) int { return direction(a.id != b.id && n.x.before(a.id, b.id)) })
+	if n.oneUnit(bucket) {
+		return nil
+	}
+	slices.SortFunc(bucket, func(a, b banded) int { return n.x.prefer(a.id, b.id) })
 	kept := make([]uint32, 0, len(bucket))
 	for _, entry := range bucket {
 		by, err := n.copyAmong(l, worker, entry.id, kept)
@@ -77,6 +80,13 @@ func (n *nearFinder) bucket(l *lookup, worker int, bucket []banded) error {
 		}
 	}
 	return nil
+}
+
+// oneUnit tells that nothing in a bucket is to be compared, as when all windows
+// of a long file look alike.
+func (n *nearFinder) oneUnit(bucket []banded) bool {
+	unit := func(e banded) uint32 { return n.x.units.parent[n.x.metas[e.id].node] }
+	return !slices.ContainsFunc(bucket, func(e banded) bool { return unit(e) != unit(bucket[0]) })
 }
 
 // none is no record.

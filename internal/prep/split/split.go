@@ -26,12 +26,12 @@ func Split(ctx context.Context, o Options) (*Manifest, error) {
 	if err := x.fill(ctx, s); err != nil {
 		return m, err
 	}
-	list, err := x.choose(ctx)
+	d, err := x.choose(ctx)
 	if err != nil {
 		return m, err
 	}
 	o.phase("writing data")
-	return m, x.write(ctx, list)
+	return m, x.write(ctx, d)
 }
 
 // Part describes the records of the shard o.Shard for a later Split with the
@@ -128,7 +128,7 @@ func (x *index) fill(ctx context.Context, s *scanner) error {
 }
 
 // choose leaves out duplicates and divides what remains.
-func (x *index) choose(ctx context.Context) ([]*component, error) {
+func (x *index) choose(ctx context.Context) (*division, error) {
 	x.m.GroupBy = x.joinRepos()
 	x.sortStrata()
 	x.dropExact()
@@ -140,36 +140,39 @@ func (x *index) choose(ctx context.Context) ([]*component, error) {
 		}
 		x.m.Uncompared = skipped
 	}
-	list := x.components()
-	shuffle(list, x.o.Seed)
-	list = x.limit(list, x.o.MaxSamples)
-	switch len(list) {
+	d := x.divide()
+	x.limit(d, x.o.MaxSamples)
+	switch len(d.list) {
 	case 0:
 		return nil, ErrNothing
 	case 1:
-		return nil, fmt.Errorf("%w: %d records in one group", ErrOneGroup, len(list[0].members))
+		return nil, fmt.Errorf("%w: %d records in one group", ErrOneGroup, len(d.members(&d.list[0])))
 	}
-	for _, kind := range x.assign(list, x.o.EvalFrac) {
+	for _, kind := range x.assign(d, x.o.EvalFrac) {
 		x.m.note("all records of kind " + kind + " belong together: they are in " + TrainFile + " only")
 	}
-	if !slices.ContainsFunc(list, func(c *component) bool { return c.eval }) {
+	if !slices.ContainsFunc(d.list, func(c component) bool { return c.eval }) {
 		return nil, fmt.Errorf("%w: one group of each kind", ErrOneGroup)
 	}
-	x.noteLargest(list)
-	return list, nil
+	x.noteLargest(d)
+	return d, nil
 }
 
 // largestShare is the share of the records from which one group is worth a
-// note.
-const largestShare = 0.2
+// note, where there are over manyRecords.
+const (
+	largestShare = 0.2
+	manyRecords  = 100
+)
 
-func (x *index) noteLargest(list []*component) {
+func (x *index) noteLargest(d *division) {
 	total, largest := 0, 0
-	for _, c := range list {
-		total += len(c.members)
-		largest = max(largest, len(c.members))
+	for i := range d.list {
+		n := len(d.members(&d.list[i]))
+		total += n
+		largest = max(largest, n)
 	}
-	if float64(largest) > largestShare*float64(total) && total > 100 {
+	if float64(largest) > largestShare*float64(total) && total > manyRecords {
 		x.m.note(fmt.Sprintf("one group holds %d of %d records: the division is coarse", largest, total))
 	}
 	if x.m.Uncompared > 0 {

@@ -137,7 +137,7 @@ func (c *copier) lineOf(f *os.File, m *meta, b *block) ([]byte, error) {
 
 // write copies the lines to the side of their groups, looks for leaks, and
 // commits the outputs, the manifest last.
-func (x *index) write(ctx context.Context, list []*component) error {
+func (x *index) write(ctx context.Context, d *division) error {
 	train, err := newOutput(x.o.OutDir, TrainFile)
 	if err != nil {
 		return err
@@ -148,13 +148,13 @@ func (x *index) write(ctx context.Context, list []*component) error {
 		return err
 	}
 	defer eval.file.Abort()
-	x.markEval(list)
-	x.dropShowing(list)
+	x.markEval(d)
+	x.dropShowing(d)
 	c := &copier{x: x, train: train, eval: eval}
 	if err := c.copyAll(ctx); err != nil {
 		return err
 	}
-	trained, evaluated := x.countGroups(list)
+	trained, evaluated := x.countGroups(d)
 	x.m.Outputs = []Output{train.finished(trained), eval.finished(evaluated)}
 	if x.store != nil {
 		x.o.phase("looking for leaks")
