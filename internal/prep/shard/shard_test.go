@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -186,6 +188,29 @@ func files(t *testing.T, dir string) map[string]bool {
 		names[e.Name()] = true
 	}
 	return names
+}
+
+// Encoded places compare as places do, whatever bytes an order holds.
+func TestPlacesKeepTheirOrder(t *testing.T) {
+	const seed = 6
+	rng := rand.New(rand.NewPCG(seed, 6))
+	draw := func() place {
+		order := make([]byte, rng.IntN(4))
+		for i := range order {
+			order[i] = "\x00\x01a\xff"[rng.IntN(4)]
+		}
+		return place{order: string(order), part: rng.IntN(3), number: rng.Int64N(3)}
+	}
+	for range 20_000 {
+		a, b := draw(), draw()
+		want := cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.part, b.part), cmp.Compare(a.number, b.number))
+		if got := bytes.Compare(appendPlace(nil, a), appendPlace(nil, b)); got != want {
+			t.Fatalf("seed %d: %+v and %+v compare as %d, want %d", seed, a, b, got, want)
+		}
+		if part, number := placeOf(appendPlace(nil, a)); part != a.part || number != a.number {
+			t.Fatalf("seed %d: %+v is read back as %d, %d", seed, a, part, number)
+		}
+	}
 }
 
 func TestRawRecordsAreCopied(t *testing.T) {

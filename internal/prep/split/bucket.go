@@ -33,10 +33,15 @@ func newBuckets(x *index) *buckets {
 // piecesPerWorker cuts a band finer than there are workers, to even them out.
 const piecesPerWorker = 4
 
+const (
+	bandedBytes = 16  // of a banded in memory
+	leastPass   = 256 // records of one pass, however small the budget
+)
+
 // run goes through one band. Where its hashes would exceed a quarter of the
 // budget, it takes them in several passes, by ranges.
 func (b *buckets) run(ctx context.Context, band int) error {
-	room := max(b.x.o.SignatureRAM/4, 16<<20) / 16
+	room := max(b.x.o.SignatureRAM/4/bandedBytes, leastPass)
 	passes := (uint64(len(b.x.metas)) + uint64(room) - 1) / uint64(room)
 	for pass := range passes {
 		pieces := make([][]banded, piecesPerWorker*len(b.lookups))

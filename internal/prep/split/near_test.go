@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,17 +126,7 @@ func TestPlantedNearDuplicates(t *testing.T) {
 func TestNoLeakByBruteForce(t *testing.T) {
 	for seed := range uint64(6) {
 		rng := rand.New(rand.NewPCG(seed, 2))
-		var lines []string
-		for i := range 40 {
-			base, _ := plant(rng, 60, 1)
-			for range 1 + rng.IntN(5) {
-				words := strings.Fields(base)
-				for range rng.IntN(6) {
-					words[rng.IntN(len(words))] = fmt.Sprintf("y%d", rng.IntN(1000))
-				}
-				lines = append(lines, wrap(t, 5, strings.Join(words, " "), i))
-			}
-		}
+		lines := relatives(t, rng)
 		dir := t.TempDir()
 		o := Options{Inputs: []string{writeFile(t, filepath.Join(dir, "in.jsonl"), lines...)}, Name: "x", OutDir: dir,
 			EvalFrac: 0.3, Near: 0.7, Seed: seed, Force: true}
@@ -164,6 +155,39 @@ func TestNoLeakByBruteForce(t *testing.T) {
 		}
 		everyCopyHasItsOriginal(t, seed, lines, append(texts(t, filepath.Join(dir, EvalFile)), kept...))
 	}
+}
+
+// relatives makes records that are like each other in three ways: copies of one
+// text with some words changed; chains in which each is like the last, and less
+// and less like the first; and families that share most of a text, of which
+// each member has a twin.
+func relatives(t *testing.T, rng *rand.Rand) (lines []string) {
+	change := func(words []string, n int) {
+		for range n {
+			words[rng.IntN(len(words))] = fmt.Sprintf("y%d", rng.IntN(1000))
+		}
+	}
+	add := func(words []string) { lines = append(lines, wrap(t, 5, strings.Join(words, " "), 0)) }
+	for range 30 {
+		base, _ := plant(rng, 60, 1)
+		drifting := strings.Fields(base)
+		for range 1 + rng.IntN(5) {
+			words := strings.Fields(base)
+			change(words, rng.IntN(6))
+			add(words)
+			change(drifting, 2)
+			add(append(slices.Clone(drifting), slices.Repeat([]string{"z"}, rng.IntN(3))...))
+		}
+	}
+	for range 4 {
+		common, _ := plant(rng, 60, 1)
+		for range 8 {
+			own, twin := plant(rng, 30, 0.75)
+			add(strings.Fields(common + " " + own))
+			add(strings.Fields(common + " " + twin))
+		}
+	}
+	return lines
 }
 
 func texts(t *testing.T, path string) (out []string) {

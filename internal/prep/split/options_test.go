@@ -88,6 +88,10 @@ func TestRelatedGroups(t *testing.T) {
 		rest, _ := plant(rng, 50, 1)
 		lines = append(lines, fmt.Sprintf(`{"text":%q,"session":"t%d","mark":"twin"}`, s, i), fmt.Sprintf(`{"text":%q,"session":"t%d","mark":"twin"}`, rest, i))
 	}
+	for i := range 2 {
+		rest, _ := plant(rng, 50, 1)
+		lines = append(lines, fmt.Sprintf(`{"text":%q,"session":"e%d"}`, "same "+text[:200], i), fmt.Sprintf(`{"text":%q,"session":"e%d","mark":"same"}`, rest, i))
+	}
 	for i, names := range []string{`"p"`, `["q","p"]`, `"q"`} {
 		lines = append(lines, fmt.Sprintf(`{"text":"word%d","lineage":%s,"mark":"line"}`, i, names))
 	}
@@ -96,7 +100,7 @@ func TestRelatedGroups(t *testing.T) {
 	}
 	for seed := range uint64(20) {
 		_, train, eval := run(t, Options{Seed: seed, Near: 0.7, GroupBy: GroupFile}, lines...)
-		for mark, want := range map[string]int{"copy": 2, "twin": 3, "line": 3} {
+		for mark, want := range map[string]int{"copy": 2, "twin": 3, "same": 2, "line": 3} {
 			if a, b := sides(`"mark":"`+mark+`"`, train, eval); a+b != want || a*b != 0 {
 				t.Errorf("seed %d: %s: %d in train, %d in eval, want %d on one side", seed, mark, a, b, want)
 			}
@@ -115,6 +119,12 @@ func TestNoNearDuplicatesWithinAUnit(t *testing.T) {
 	}
 	if m, _, _ := run(t, Options{Near: 0.7}, lines...); len(m.Dropped) != 0 {
 		t.Errorf("left out %v", m.Dropped)
+	}
+	// A shorter copy in another file gives way, and the windows still stay.
+	lines = append(lines, fmt.Sprintf(`{"prefix":"","middle":%q,"suffix":"","path":"copy.go"}`, text[:len(text)-40]))
+	m, train, eval := run(t, Options{Near: 0.7}, lines...)
+	if a, b := sides("copy.go", train, eval); m.Dropped[reasonNear] != 1 || a+b != 0 {
+		t.Errorf("with a copy: left out %v", m.Dropped)
 	}
 }
 
