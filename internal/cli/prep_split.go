@@ -142,7 +142,7 @@ func (o *splitOptions) countTokens() (func() error, error) {
 
 // room is what split takes beside signatures, bytes: a hint to the collector
 // of garbage, so that memory follows --signature-ram.
-const room = 320 << 20
+const room = 256 << 20
 
 func (o *splitOptions) run(ctx context.Context, s *ui.Streams) error {
 	if os.Getenv("GOMEMLIMIT") == "" {
@@ -243,7 +243,7 @@ func talkLeak(s *ui.Streams, m *split.Manifest) {
 	case l.Max == 0:
 		s.Infof("no record of %s resembles one of %s\n", split.EvalFile, split.TrainFile)
 	default:
-		s.Infof("nearest to train: %s:%d is %.2f like %s:%d; %d of %d at %.2f or more\n",
+		s.Infof("nearest to train: %s:%d is %.3f like %s:%d; %d of %d at %.3f or more\n",
 			split.EvalFile, l.Eval, l.Max, split.TrainFile, l.Train, l.Over, l.Checked, m.Near)
 	}
 }
