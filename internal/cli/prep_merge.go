@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"io/fs"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -50,6 +51,8 @@ type prepMergeSummary struct {
 
 func mergeFailure(err error) error {
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ui.Fail(ui.ExitInvalid, err, "beside each part, FILE, must lie FILE.shard.json; parts of split are put together by split, without --shard")
 	case errors.Is(err, shard.ErrMissing):
 		return ui.Fail(ui.ExitInvalid, err, "give the files of all parts, 1/n to n/n")
 	case errors.Is(err, shard.ErrForeign):

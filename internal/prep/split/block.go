@@ -14,7 +14,7 @@ import (
 
 // blockBytes is the size of the pieces that inputs are read in. Shards of one
 // run share it, so it is part of the form of parts.
-const blockBytes = 4 << 20
+const blockBytes = 1 << 20
 
 // readBlock describes the lines of an input that begin in [start, end).
 func (a *analyst) readBlock(f io.ReaderAt, b *block) error {

@@ -41,7 +41,7 @@ type promise struct {
 // scan calls take with every block that is owned, in the order of the inputs.
 func (s *scanner) scan(ctx context.Context, take func(*block) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	jobs, queue := make(chan *promise), make(chan *promise, 2*s.o.Workers)
+	jobs, queue := make(chan *promise), make(chan *promise, s.o.Workers)
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	defer cancel()
