@@ -102,19 +102,28 @@ type keysReader struct {
 
 // openKeys reads the header of the keys of the part out.
 func openKeys(out string) (*keysReader, error) {
-	r := &keysReader{path: KeysPath(out)}
-	var err error
-	if r.file, err = os.Open(r.path); err != nil {
+	f, err := os.Open(KeysPath(out))
+	if err != nil {
 		return nil, fmt.Errorf("open the keys of %s: %w", out, err)
 	}
-	r.lines = prep.NewLines(r.file, 0)
+	r, err := newKeysReader(f, KeysPath(out))
+	if err != nil {
+		f.Close() // nothing was written to it
+		return nil, err
+	}
+	r.file = f
+	return r, nil
+}
+
+func newKeysReader(in io.Reader, path string) (*keysReader, error) {
+	r := &keysReader{path: path, lines: prep.NewLines(in, 0)}
 	line, err := r.lines.Next()
 	if err == nil {
 		err = json.Unmarshal(line.Data, &r.header)
 	}
-	if err != nil || r.header.Format != format || r.header.Version != version || r.header.Index < 1 || r.header.Index > r.header.Count {
-		r.file.Close() // nothing was written to it
-		return nil, fmt.Errorf("%w: %s does not begin with the header of a part", ErrPart, r.path)
+	h := r.header
+	if err != nil || h.Format != format || h.Version != version || h.Index < 1 || h.Index > h.Count {
+		return nil, fmt.Errorf("%w: %s does not begin with the header of a part", ErrPart, path)
 	}
 	return r, nil
 }
@@ -131,10 +140,11 @@ func (r *keysReader) next() (entry, error) {
 		return entry{}, fmt.Errorf("%w: %s:%d: over-long line", ErrPart, r.path, line.Number)
 	}
 	if bytes.HasPrefix(line.Data, []byte("{")) {
-		r.footer = new(footer)
-		if err := json.Unmarshal(line.Data, r.footer); err != nil {
+		var last footer
+		if err := json.Unmarshal(line.Data, &last); err != nil {
 			return entry{}, fmt.Errorf("%w: %s:%d: %w", ErrPart, r.path, line.Number, err)
 		}
+		r.footer = &last
 		return entry{}, io.EOF
 	}
 	var e entry
