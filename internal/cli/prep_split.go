@@ -64,11 +64,11 @@ func newSplitCmd(s *ui.Streams) *cobra.Command {
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Inputs = args
-			close, err := o.complete(cmd)
+			closeModel, err := o.complete(cmd)
 			if err != nil {
 				return err
 			}
-			return errors.Join(o.run(cmd.Context(), s), close())
+			return errors.Join(o.run(cmd.Context(), s), closeModel())
 		},
 	}
 	o.addFlags(cmd)

@@ -220,7 +220,7 @@ func TestCheckRefuses(t *testing.T) {
 func TestPartsRefused(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Inputs: data(t, dir), Name: "x", OutDir: filepath.Join(dir, "out"), EvalFrac: 0.5, Near: 0.7, Parts: filepath.Join(dir, "parts"), block: 500}
-	make := func(o Options, i, n int) string {
+	write := func(o Options, i, n int) string {
 		o.Shard = shard.Spec{Index: i, Count: n}
 		r, err := Part(context.Background(), o)
 		if err != nil {
@@ -235,9 +235,9 @@ func TestPartsRefused(t *testing.T) {
 		}
 	}
 	refused("none", o, "no part")
-	first := make(o, 1, 2)
+	first := write(o, 1, 2)
 	refused("one of two", o, "part 2 of 2 is missing")
-	second := make(o, 2, 2)
+	second := write(o, 2, 2)
 	other := o
 	other.MinChars = 3
 	refused("options", other, "other options")
@@ -260,7 +260,7 @@ func TestPartsRefused(t *testing.T) {
 	if err := os.Remove(second); err != nil {
 		t.Fatal(err)
 	}
-	make(o, 2, 3)
+	write(o, 2, 3)
 	refused("counts", o, "parts")
 	if entries, _ := os.ReadDir(o.OutDir); len(entries) != 0 || first == "" {
 		t.Errorf("left %v", entries)
