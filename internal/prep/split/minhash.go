@@ -23,14 +23,17 @@ const minNear = 0.5
 const prime = 1<<61 - 1
 
 // permutations are the same in every run: shards and versions must agree.
-var permutations = func() (p [perms]struct{ a, b uint64 }) {
+var permutations = func() (p [bands][rows]permutation) {
 	rng := rand.New(rand.NewPCG(0x716c6f7261, perms))
-	for i := range p {
-		p[i].a = 1 + rng.Uint64N(prime-1)
-		p[i].b = rng.Uint64N(prime)
+	for band := range p {
+		for row := range p[band] {
+			p[band][row] = permutation{a: 1 + rng.Uint64N(prime-1), b: rng.Uint64N(prime)}
+		}
 	}
 	return p
 }()
+
+type permutation struct{ a, b uint64 }
 
 // signature is what is kept of a set of shingles.
 type signature struct {
@@ -43,10 +46,8 @@ type signature struct {
 func sign(shingles []uint64) (s signature) {
 	for band := range bands {
 		h := uint64(band)
-		for row := range rows {
-			i := band*rows + row
-			least := minimum(permutations[i].a, permutations[i].b, shingles)
-			s.slots[i] = uint16(least)
+		for row, least := range minima(&permutations[band], shingles) {
+			s.slots[band*rows+row] = uint16(least)
 			h = (h ^ least) * spread
 			h ^= h >> 32
 		}
@@ -55,19 +56,26 @@ func sign(shingles []uint64) (s signature) {
 	return s
 }
 
-// minimum is the least (a*h + b) mod prime over the shingles. With a shifted by
-// the three bits that prime is short of a word, the halves of the product are
-// its quotient and remainder by 2^61, which add up to it modulo prime. The
-// remainder prime itself may stand for 0: it depends on h alone.
-func minimum(a, b uint64, shingles []uint64) uint64 {
-	least := uint64(1 << 62)
-	a <<= 3
+// minima is the least (a*h + b) mod prime over the shingles for each row of a
+// band: four at a time, since one alone waits for its own last minimum.
+func minima(p *[rows]permutation, shingles []uint64) [rows]uint64 {
+	w, x, y, z := uint64(1<<62), uint64(1<<62), uint64(1<<62), uint64(1<<62)
+	a, b, c, d := p[0], p[1], p[2], p[3]
 	for _, h := range shingles {
-		hi, lo := bits.Mul64(a, h>>3)
-		x := hi + lo>>3 + b
-		least = min(least, x&prime+x>>61)
+		w, x = min(w, a.of(h)), min(x, b.of(h))
+		y, z = min(y, c.of(h)), min(z, d.of(h))
 	}
-	return least
+	return [rows]uint64{w, x, y, z}
+}
+
+// of is (a*h + b) mod prime of the upper 61 bits of h. With a shifted by the
+// three bits that prime is short of a word, the halves of the product are its
+// quotient and remainder by 2^61, which add up to it modulo prime. The
+// remainder prime itself may stand for 0: it depends on h alone.
+func (p permutation) of(h uint64) uint64 {
+	hi, lo := bits.Mul64(p.a<<3, h>>3)
+	x := hi + lo>>3 + p.b
+	return x&prime + x>>61
 }
 
 // slotBytes is the size of the slots as bytes.

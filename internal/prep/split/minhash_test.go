@@ -68,15 +68,15 @@ func slotEstimate(p, q signature) float64 {
 	return float64(same) / perms
 }
 
-// minimum is (a*h + b) mod 2^61-1, as arithmetic on big numbers has it.
-func TestMinimum(t *testing.T) {
+// A permutation is (a*h + b) mod 2^61-1, as arithmetic on big numbers has it.
+func TestPermutation(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	p := new(big.Int).SetUint64(prime)
 	for range 2000 {
 		a, b, h := 1+rng.Uint64N(prime-1), rng.Uint64N(prime), rng.Uint64()
 		want := new(big.Int).SetUint64(a)
 		want.Mul(want, new(big.Int).SetUint64(h>>3)).Add(want, new(big.Int).SetUint64(b)).Mod(want, p)
-		if got := minimum(a, b, []uint64{h}); got%prime != want.Uint64() {
+		if got := (permutation{a, b}).of(h); got%prime != want.Uint64() {
 			t.Fatalf("(%d*%d + %d) mod prime is %d, want %s", a, h>>3, b, got, want)
 		}
 	}
