@@ -1,0 +1,102 @@
+package scrub
+
+import (
+	"encoding/base64"
+	"strings"
+	"sync"
+)
+
+// ownRule is a rule of this package: what gitleaks' rules miss or find only
+// when a token is whole.
+type ownRule struct {
+	tomlRule
+	accept func(secret string) bool
+}
+
+func own(id, description, regex string, accept func(string) bool, keywords ...string) ownRule {
+	return ownRule{tomlRule{ID: id, Description: description, Regex: regex, Keywords: keywords}, accept}
+}
+
+var ownTable = []ownRule{
+	own("anthropic-token", "Anthropic key, also cut", `\bsk-ant-[\w-]{20,}`, random, "sk-ant-"),
+	own("openai-token", "key in the form sk-..., also cut", `\bsk-[\w-]{20,}`, mixed, "sk-"),
+	own("google-token", "Google API key, also cut", `\bAIza[\w-]{30,}`, mixed, "aiza"),
+	own("google-oauth", "Google OAuth client secret or access token", `\b(?:GOCSPX-[\w-]{24,}|ya29\.[\w-]{20,})`, random, "gocspx-", "ya29."),
+	own("groq-token", "Groq key", `\bgsk_[A-Za-z0-9]{20,}`, random, "gsk_"),
+	own("xai-token", "xAI key", `\bxai-[A-Za-z0-9]{40,}`, random, "xai-"),
+	own("huggingface-token", "Hugging Face token, also cut", `\bhf_[A-Za-z0-9]{20,}`, upperAndLower, "hf_"),
+	own("replicate-token", "Replicate token", `\br8_[A-Za-z0-9]{30,}`, random, "r8_"),
+	own("github-token", "GitHub token, also cut", `\bgh[pousr]_[A-Za-z0-9]{16,}`, random, "ghp_", "gho_", "ghu_", "ghs_", "ghr_"),
+	own("github-fine-grained-token", "GitHub fine-grained token, also cut", `\bgithub_pat_\w{20,}`, random, "github_pat_"),
+	own("npm-token", "npm token, also cut", `\bnpm_[A-Za-z0-9]{20,}`, random, "npm_"),
+	own("pypi-token", "PyPI token, also cut", `\bpypi-[\w-]{20,}`, mixed, "pypi-"),
+	own("slack-token", "Slack token", `\bxox[a-z]-[\w-]{10,}`, hasDigit, "xoxb-", "xoxp-", "xoxs-", "xoxa-", "xoxr-", "xoxe-", "xoxc-", "xoxd-"),
+	own("supabase-token", "Supabase token", `\b(?:sbp_[a-f0-9]{40}|sb_secret_[\w-]{20,})`, random, "sbp_", "sb_secret_"),
+	own("figma-token", "Figma token", `\bfigd_[\w-]{30,}`, random, "figd_"),
+	own("discord-webhook", "Discord webhook", `discord(?:app)?\.com/api/webhooks/\d{15,20}/([\w-]{30,})`, nil, "/api/webhooks/"),
+	own("telegram-token", "Telegram bot token", `\b(\d{8,10}:AA[\w-]{32,34})`, nil, ":aa"),
+	own("mailchimp-key", "Mailchimp key", `\b([0-9a-f]{32}-us\d{1,2})\b`, nil, "-us"),
+	own("jwt-part", "JSON web token, also cut or unsigned", `\beyJ[\w-]{10,}\.eyJ[\w-]{5,}(?:\.[\w-]*)?`, nil, "eyj"),
+	own("jwt-header", "start of a JSON web token", `\beyJ(?:hbGciOi|0eXAiOi|raWQiOi)[\w-]{10,}`, nil, "eyjhbgcioi", "eyj0exaioi", "eyjrawqioi"),
+	own("bearer-token", "token after Bearer", `(?i)\bbearer[ \t]{1,3}([\w.~+/=-]{16,})`, mixed, "bearer"),
+	own("basic-auth", "user and password after Basic", `(?i)\bbasic[ \t]{1,3}([A-Za-z0-9+/]{8,}={0,2})`, userAndPassword, "basic"),
+	own("docker-auth", "user and password of a registry", `"auth"[ \t]*:[ \t]*"([A-Za-z0-9+/]{8,}={0,2})"`, userAndPassword, `"auth"`),
+	own("aws-secret-key", "AWS secret access key", `(?i)secret[ _-]?(?:access[ _-]?)?key["']?[ \t]*(?:=>?|:=?|,|\s)[ \t]*["']?([A-Za-z0-9/+]{40})(?:[^A-Za-z0-9/+=]|$)`, mixed, "secret"),
+	own("azure-account-key", "Azure account or access key", `(?i)(?:AccountKey|SharedAccessKey)=([A-Za-z0-9+/]{40,}={0,2})`, mixed, "accountkey", "sharedaccesskey"),
+	own("azure-sas", "signature of an Azure URL", `[?&]sig=([A-Za-z0-9%+/=]{40,})`, mixed, "?sig=", "&sig="),
+	own("netrc-password", "password of a .netrc line", `(?i)\bmachine\s+\S+\s+login\s+\S+\s+password\s+(\S{6,})`, notSample, "machine"),
+	own("session-cookie", "session of a cookie", `(?i)\b(?:session(?:_?id)?|sid|connect\.sid|PHPSESSID|JSESSIONID|sessionToken)=([\w%.+/=-]{20,})`, mixedOrHex, "session", "sid=", "sessid="),
+	own("password", "password that is assigned in quotes", `(?i)(?:password|passwd|passphrase|pwd)["']?[ \t]{0,3}(?:=>?|:=?)[ \t]{0,3}(?:"([^"\s]{8,80})"|'([^'\s]{8,80})')`, passwordLike, "password", "passwd", "passphrase", "pwd"),
+	own("password-line", "password in an environment file or connection string", `(?i)(?:password|passwd|passphrase|pwd)=([^\s"';&,()<>{}\[\]$]{8,80})(?:["';&\r\n]|$)`, passwordLike, "password=", "passwd=", "passphrase=", "pwd="),
+}
+
+// ownRules prepares the table.
+var ownRules = sync.OnceValues(func() ([]*rule, error) {
+	var rules []*rule
+	for _, o := range ownTable {
+		r, err := newRule(o.tomlRule)
+		if err != nil {
+			return nil, err
+		}
+		r.accept = o.accept
+		rules = append(rules, r)
+	}
+	return rules, nil
+})
+
+// random tells a token from words: it has digits and many different
+// characters.
+func random(s string) bool { return hasDigit(s) && entropy(s) > 3 && !samplePassword(s) }
+
+// mixed asks for digits and both cases as well, which identifiers of code and
+// style sheets seldom have.
+func mixed(s string) bool { return random(s) && upperAndLower(s) }
+
+func upperAndLower(s string) bool { return hasUpper(s) && hasLower(s) && entropy(s) > 3 }
+
+func mixedOrHex(s string) bool { return mixed(s) || random(s) && isHex(s) }
+
+func notSample(s string) bool { return !samplePassword(s) }
+
+// passwordLike asks for what a person or a generator puts into a password and
+// code that computes one has not.
+func passwordLike(s string) bool {
+	classes := 0
+	for _, has := range []bool{hasDigit(s), hasLower(s), hasUpper(s), strings.ContainsAny(s, "!@#%^&*+=?~-_")} {
+		if has {
+			classes++
+		}
+	}
+	return classes >= 3 && hasDigit(s) && entropy(s) > 2.5 && !samplePassword(s) && !strings.ContainsAny(s, "()[]{}<>$\\")
+}
+
+// userAndPassword tells whether s is base64 of printable text with a colon.
+func userAndPassword(s string) bool {
+	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	if err != nil {
+		return false
+	}
+	user, password, ok := strings.Cut(string(plain), ":")
+	printable := strings.IndexFunc(user+password, func(r rune) bool { return r < ' ' || r > '~' }) < 0
+	return ok && printable && password != "" && !samplePassword(password)
+}

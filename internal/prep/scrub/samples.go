@@ -1,0 +1,40 @@
+package scrub
+
+import (
+	"slices"
+	"strings"
+)
+
+// samplePasswords are values that stand for a password, or that everybody
+// knows.
+var samplePasswords = []string{
+	"pass", "password", "passwd", "passphrase", "pwd", "pw", "secret", "token", "user", "username", "root", "admin", "administrator", "guest",
+	"test", "testing", "postgres", "mysql", "redis", "rabbitmq", "mongo", "example", "changeme", "changeit", "foo", "bar", "baz", "qux",
+	"foobar", "none", "null", "nil", "true", "false", "hostname", "host", "port", "mypass", "mypassword", "yourpassword", "your-password",
+	"your_password", "userpass", "password1", "hello", "string", "value",
+}
+
+// samplePassword recognises place-holders: known words, variables, templates,
+// format verbs and runs of one character.
+func samplePassword(s string) bool {
+	t := strings.ToLower(strings.Trim(s, "*_-.[]<>{}"))
+	switch {
+	case len(t) < 3, slices.Contains(samplePasswords, t), strings.Contains(t, "redacted"), strings.Contains(t, "example"):
+		return true
+	case strings.Trim(t, t[:1]) == "":
+		return true
+	case strings.IndexByte("$<[{(", s[0]) >= 0, strings.Contains(s, "{{"), strings.Contains(s, "${"), strings.Contains(s, "..."), strings.Contains(s, "{}"):
+		return true
+	case strings.HasPrefix(s, "%(") || s[0] == '%' && (len(s) < 4 || s[len(s)-1] == '%' || strings.Contains(s, "%s")):
+		return true
+	}
+	return false
+}
+
+func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
+func hasLower(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return 'a' <= r && r <= 'z' }) >= 0
+}
+func hasUpper(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) >= 0
+}
