@@ -56,7 +56,7 @@ const (
 
 func (r *rule) filterKind() filterKind {
 	switch {
-	case r.id == "generic-api-key":
+	case r.id == genericID:
 		return filterGeneric
 	case r.shape.assigns:
 		return filterAssignment

@@ -11,7 +11,7 @@ var samplePasswords = []string{
 	"pass", "password", "passwd", "passphrase", "pwd", "pw", "secret", "token", "user", "username", "root", "admin", "administrator", "guest",
 	"test", "testing", "postgres", "mysql", "redis", "rabbitmq", "mongo", "example", "changeme", "changeit", "foo", "bar", "baz", "qux",
 	"foobar", "none", "null", "nil", "true", "false", "hostname", "host", "port", "mypass", "mypassword", "yourpassword", "your-password",
-	"your_password", "userpass", "password1", "hello", "string", "value",
+	"your_password", "userpass", "password1", "hello", "string", "value", "opensesame", "open sesame",
 }
 
 // samplePassword recognises place-holders: known words, variables, templates,
@@ -20,6 +20,8 @@ func samplePassword(s string) bool {
 	t := strings.ToLower(strings.Trim(s, "*_-.[]<>{}"))
 	switch {
 	case len(t) < 3, slices.Contains(samplePasswords, t), strings.Contains(t, "redacted"), strings.Contains(t, "example"):
+		return true
+	case strings.Contains(t, "ssword") && !hasDigit(strings.ReplaceAll(t, "%2f", "")):
 		return true
 	case strings.Trim(t, t[:1]) == "":
 		return true
@@ -37,4 +39,32 @@ func hasLower(s string) bool {
 }
 func hasUpper(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return 'A' <= r && r <= 'Z' }) >= 0
+}
+
+// identifier recognises names of code that hold one number, such as
+// testRSA2048PrivateKey: whole words, where a random key changes case and
+// between letters and digits every other character.
+func identifier(s string) bool {
+	numbers, digits, humps, letters := 0, 0, 0, 0
+	for i := range len(s) {
+		c, before := s[i], byte('.')
+		if i > 0 {
+			before = s[i-1]
+		}
+		switch {
+		case digitBytes.has(c):
+			digits++
+			if !digitBytes.has(before) {
+				numbers++
+			}
+		case isWord(c) || c == '.' || c == '-':
+			letters++
+			if c != lower(c) && before == lower(before) {
+				humps++
+			}
+		default:
+			return false
+		}
+	}
+	return numbers == 1 && digits <= 5 && humps*4 <= letters
 }
