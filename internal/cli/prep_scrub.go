@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/qlora/qlora/internal/prep"
+	"github.com/qlora/qlora/internal/prep/scrub"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+const scrubLong = `Scrub writes a copy of files in which secrets and personal data are replaced:
+keys and tokens by gitleaks' rules and our own, passwords in connection
+strings, private keys, e-mail addresses and the names of home directories.
+
+Equal secrets get equal replacements, <redacted-0123456789>, by a hash with the
+seed. Whoever knows the seed can test a guess: where secrets are guessable, add
+a key of your own with --redact-key-file.
+
+JSONL is read record by record and its strings are cleaned after decoding; any
+other file is cleaned line by line. No pattern finds every secret: look through
+the output before you share it. Counts are shown by rule, never a value.`
+
+type scrubOptions struct {
+	out, mode, extra, keyFile string
+	seed                      uint64
+	text, ips, list           bool
+}
+
+func newScrubCmd(s *ui.Streams) *cobra.Command {
+	var o scrubOptions
+	cmd := &cobra.Command{
+		Use:   "scrub [FILE...] --out FILE",
+		Short: "replace secrets and personal data in files",
+		Long:  scrubLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
+		Example: `  qlora prep scrub data/chat.jsonl --out data/clean.jsonl
+  qlora prep scrub notes.txt --text --out clean.txt --redact-extra names.txt
+  qlora prep scrub data/chat.jsonl --mode drop --out data/clean.jsonl
+  qlora prep scrub --list-rules`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if !o.list {
+				if err := needFlags(cmd, "out", o.out); err != nil {
+					return err
+				}
+			}
+			if o.mode != "mask" && o.mode != "drop" && o.mode != "off" {
+				return asUsage(cmd, errors.New("--mode must be mask, drop or off"))
+			}
+			return o.run(cmd.Context(), s, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVarP(&o.out, "out", "o", "", "file to write")
+	flags.StringVar(&o.mode, "mode", "mask", "mask replaces, drop leaves the record or line out, off copies")
+	flags.StringVar(&o.extra, "redact-extra", "", "file of further texts to redact, one a line, or /patterns/")
+	flags.StringVar(&o.keyFile, "redact-key-file", "", "file whose content is mixed into the replacements")
+	flags.Uint64Var(&o.seed, "seed", 0, "seed of the replacements")
+	flags.BoolVar(&o.ips, "redact-ip", false, "public IPv4 addresses too; version numbers can look like them")
+	flags.BoolVar(&o.text, "text", false, "read lines of text, not JSONL")
+	flags.BoolVar(&o.list, "list-rules", false, "list the rules and stop")
+	return cmd
+}
+
+// scrubReport is the summary of a run.
+type scrubReport struct {
+	Records  int            `json:"records"`
+	Dropped  int            `json:"dropped"`
+	Redacted prep.Tally     `json:"redacted"`
+	Skipped  int            `json:"skipped"`
+	Problems []prep.Problem `json:"problems,omitempty"`
+}
+
+func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) error {
+	scrubber, err := o.scrubber()
+	if err != nil {
+		return prepFailure(err)
+	}
+	if o.list {
+		return listRules(s, scrubber)
+	}
+	out, err := prep.Create(o.out)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	if len(paths) == 0 {
+		paths = []string{"-"}
+	}
+	report := scrubReport{Redacted: prep.Tally{}}
+	for _, path := range paths {
+		if err := o.copyFile(ctx, s, scrubber, path, out, &report); err != nil {
+			return prepFailure(err)
+		}
+	}
+	if err := out.Commit(); err != nil {
+		return err
+	}
+	talkTally(s, "found, by rule", report.Redacted)
+	s.Printf("%s: %d records, %d left out\n", o.out, report.Records, report.Dropped)
+	if err := s.Event("summary", report); err != nil {
+		return err
+	}
+	return skippedInput(s, "line", report.Problems, report.Skipped)
+}
+
+// scrubber reads what the options name.
+func (o *scrubOptions) scrubber() (*scrub.Scrubber, error) {
+	options := scrub.Options{Seed: o.seed, IPs: o.ips}
+	if o.extra != "" {
+		content, err := os.ReadFile(o.extra)
+		if err != nil {
+			return nil, fmt.Errorf("read --redact-extra: %w", err)
+		}
+		options.Extra = scrub.ParseExtra(string(content))
+	}
+	if o.keyFile != "" {
+		content, err := os.ReadFile(o.keyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read --redact-key-file: %w", err)
+		}
+		options.Key = strings.TrimSpace(string(content))
+	}
+	return scrub.New(options)
+}
+
+func listRules(s *ui.Streams, scrubber *scrub.Scrubber) error {
+	for _, r := range scrubber.Rules() {
+		s.Printf("%-42s %s\n", r.ID, r.Description)
+	}
+	return s.Event("rules", map[string]any{"rules": scrubber.Rules()})
+}
+
+// copyFile cleans one input; - is standard input.
+func (o *scrubOptions) copyFile(ctx context.Context, s *ui.Streams, scrubber *scrub.Scrubber, path string, out io.Writer, r *scrubReport) error {
+	in := s.In
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return fmt.Errorf("open input: %w", err)
+		}
+		defer f.Close()
+		in = f
+	}
+	lines := prep.NewLines(in, 0)
+	for ctx.Err() == nil {
+		line, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read %s: %w", path, err)
+		}
+		if err := o.copyLine(scrubber, path, line, out, r); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// copyLine writes one record, clean, or counts why it does not.
+func (o *scrubOptions) copyLine(scrubber *scrub.Scrubber, path string, line prep.Line, out io.Writer, r *scrubReport) error {
+	if line.Blank() && !o.text {
+		return nil
+	}
+	counts := prep.Tally{}
+	clean, err := o.clean(scrubber, line, counts)
+	if err != nil {
+		r.Skipped++
+		if len(r.Problems) < 100 {
+			r.Problems = append(r.Problems, prep.Problem{File: path, Line: line.Number, Reason: err.Error()})
+		}
+		return nil
+	}
+	r.Redacted.Merge(counts)
+	if o.mode == "drop" && len(counts) > 0 {
+		r.Dropped++
+		return nil
+	}
+	r.Records++
+	_, err = out.Write(append(clean, '\n'))
+	return err
+}
+
+func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts map[string]int) ([]byte, error) {
+	switch {
+	case line.TooLong:
+		return nil, errors.New("line too long")
+	case o.mode == "off":
+		return append([]byte{}, line.Data...), nil
+	case o.text:
+		return []byte(scrubber.Clean(string(line.Data), counts)), nil
+	default:
+		return scrubber.CleanJSON(line.Data, counts)
+	}
+}
