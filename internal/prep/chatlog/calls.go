@@ -10,12 +10,16 @@ import (
 // readable arguments is left out, and the reply held back.
 func (t *turns) assemble(resp response) (Message, []Message) {
 	m := Message{Role: RoleAssistant, keys: []string{resp.key}}
-	var texts []string
+	var texts, thoughts []string
 	var results []Message
 	var holds []string
 	for _, b := range resp.blocks {
-		if b.Type == blockText {
+		switch b.Type {
+		case blockText:
 			texts = append(texts, plain(b.Text))
+			continue
+		case blockThinking:
+			thoughts = append(thoughts, plain(b.Text))
 			continue
 		}
 		call, result, reason := t.call(b)
@@ -24,7 +28,7 @@ func (t *turns) assemble(resp response) (Message, []Message) {
 			holds = append(holds, heldIncomplete)
 			continue
 		}
-		if strings.HasPrefix(result.Content, rejection) {
+		if strings.HasPrefix(result.result.head, rejection) {
 			holds = append(holds, heldRejected)
 		}
 		t.answered[b.ID] = true
@@ -35,10 +39,21 @@ func (t *turns) assemble(resp response) (Message, []Message) {
 		holds = append(holds, heldTruncated)
 	}
 	m.Content = strings.TrimSpace(strings.Join(texts, "\n\n"))
+	t.think(&m, thoughts)
+	t.dropped.Add(reasonOtherBlock, resp.others)
 	for _, reason := range holds {
 		m.hold(reason)
 	}
 	return m, results
+}
+
+// think keeps what the model thought, when that is wanted.
+func (t *turns) think(m *Message, thoughts []string) {
+	if t.o.Thinking == ThinkingDrop {
+		t.dropped.Add(reasonThinking, len(thoughts))
+		return
+	}
+	m.Reasoning = strings.TrimSpace(strings.Join(thoughts, "\n\n"))
 }
 
 // call makes one call and its result; reason says why it cannot.
@@ -52,10 +67,10 @@ func (t *turns) call(b block) (c Call, result Message, reason string) {
 		t.answered[b.ID] = true // the result goes with its call
 		return c, result, reasonBadArguments
 	}
-	text, cut := shorten(resultText(answer), t.limit)
-	t.dropped.Add(reasonShortened, oneIf(cut))
+	full, reason := t.unpersist(answer.Result)
+	t.dropped.Add(reason, oneIf(reason != ""))
 	c = Call{ID: b.ID, Type: "function", Function: Function{Name: b.Name, Arguments: args}}
-	return c, Message{Role: RoleTool, Content: text, ToolCallID: b.ID, Name: b.Name}, ""
+	return c, Message{Role: RoleTool, result: full, ToolCallID: b.ID, Name: b.Name}, ""
 }
 
 // number gives calls short ids in order of appearance. They are nine

@@ -265,7 +265,7 @@ func TestNothingFoundWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "out.jsonl")
-	if _, err := Convert(context.Background(), Options{Source: dir, Out: out}); !errors.Is(err, ErrNothing) {
+	if _, err := Convert(context.Background(), Options{Sources: []string{dir}, Out: out}); !errors.Is(err, ErrNothing) {
 		t.Errorf("error %v, want ErrNothing", err)
 	}
 	entries, _ := os.ReadDir(dir)
@@ -282,8 +282,8 @@ func TestCancelLeavesNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	reads := 0
-	_, err := Convert(ctx, Options{Source: dir, Out: filepath.Join(dir, "o.jsonl"), Progress: func(int64) {
-		if reads++; reads == 3 { // in the second pass, with the output open
+	_, err := Convert(ctx, Options{Sources: []string{dir}, Out: filepath.Join(dir, "o.jsonl"), Progress: func(int64) {
+		if reads++; reads == 2 { // in the second pass, with the output open
 			cancel()
 		}
 	}})
@@ -303,7 +303,7 @@ func TestOutputAmongTheLogs(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.jsonl"), []byte(lines), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Source: dir, Out: filepath.Join(dir, "chat.jsonl")}
+	o := Options{Sources: []string{dir}, Out: filepath.Join(dir, "chat.jsonl")}
 	for range 2 {
 		report, err := Convert(context.Background(), o)
 		if err != nil || report.Files != 1 || report.Conversations != 1 {
@@ -316,7 +316,7 @@ func TestOutputAmongTheLogs(t *testing.T) {
 func TestSampleLogs(t *testing.T) {
 	src := filepath.Join("..", "..", "..", "data", "staging")
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	report, err := Convert(context.Background(), Options{Source: src, Out: out, ResultLimit: 4000})
+	report, err := Convert(context.Background(), Options{Sources: []string{src}, Out: out, ResultLimit: 4000})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,17 @@ const (
 // system message), every call is followed by its result, and no result stands
 // without its call.
 type Conversation struct {
-	Messages  []Message `json:"messages"`
-	Source    string    `json:"source"`  // path of the log, relative to the folder searched
-	Session   string    `json:"session"` // the session's own id
-	Segment   int       `json:"segment"` // place among the contexts of the session, from 0
-	Group     string    `json:"group"`   // one id for all sessions that share history
-	Sidechain bool      `json:"sidechain,omitempty"`
+	Messages  []Message         `json:"messages"`
+	Tools     []json.RawMessage `json:"tools,omitempty"`
+	Source    string            `json:"source"`           // path of the log, relative to the folder searched
+	Session   string            `json:"session"`          // the session's own id
+	Segment   int               `json:"segment"`          // place among the contexts of the session, from 0
+	Window    int               `json:"window,omitempty"` // place among the windows of the segment, from 0
+	Group     string            `json:"group"`            // one id for all sessions that share history
+	Sidechain bool              `json:"sidechain,omitempty"`
+
+	system   string // of the session or the options; the first message once finished
+	declared []tool // of the session or the options
 }
 
 // Message is one turn. Content is never null. Train is false on an assistant
@@ -29,6 +34,7 @@ type Conversation struct {
 type Message struct {
 	Role       string `json:"role"`
 	Content    string `json:"content"`
+	Reasoning  string `json:"reasoning_content,omitempty"`
 	ToolCalls  []Call `json:"tool_calls,omitempty"`
 	ToolCallID string `json:"tool_call_id,omitempty"`
 	Name       string `json:"name,omitempty"` // of the tool, on a result
@@ -36,6 +42,7 @@ type Message struct {
 
 	keys    []string // responses that an assistant message was made from
 	heldFor string   // why Train is false
+	result  clip     // of a tool; becomes Content at the end
 }
 
 // Call is a call of a function.
@@ -45,7 +52,8 @@ type Call struct {
 	Function Function `json:"function"`
 }
 
-// Function names what is called. Arguments is a JSON object, not a string.
+// Function names what is called. Arguments is a JSON object, or with ArgsString
+// its text as a JSON string.
 type Function struct {
 	Name      string          `json:"name"`
 	Arguments json.RawMessage `json:"arguments"`

@@ -2,125 +2,237 @@ package chatlog
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/qlora/qlora/internal/prep"
+	"github.com/qlora/qlora/internal/prep/shard"
 )
 
-// Options say what to convert and how.
-type Options struct {
-	Source      string            // folder searched for *.jsonl, or one file
-	Out         string            // file to write
-	Sidechains  bool              // sub-agents' sessions become conversations of their own
-	Summaries   bool              // a compaction's summary opens the conversation after it
-	ResultLimit int               // bytes kept of a tool result; 0: all
-	System      string            // system message for every conversation; "": none
-	Total       func(int64)       // told the bytes to come, before the first is read; may be nil
-	Progress    func(bytes int64) // told the bytes that were read; may be nil
+// converter is the state of one run.
+type converter struct {
+	o       Options
+	in      *inputs
+	own     *owners
+	given   []tool          // of the options
+	learnt  map[string]tool // from the calls of the input
+	report  *Report
+	barLock sync.Mutex
 }
 
-// Report says what was read, written and left out.
-type Report struct {
-	Files         int            `json:"files"`
-	Lines         int            `json:"lines"`
-	Bytes         int64          `json:"bytes"`
-	Conversations int            `json:"conversations"`
-	Messages      int            `json:"messages"`
-	Replies       int            `json:"replies"` // assistant messages that loss falls on
-	Calls         int            `json:"tool_calls"`
-	Types         prep.Tally     `json:"record_types"`
-	Dropped       prep.Tally     `json:"dropped"` // left out, by reason
-	Held          prep.Tally     `json:"held"`    // replies kept as context without loss, by reason
-	Skipped       int            `json:"skipped_lines"`
-	Problems      []prep.Problem `json:"problems"` // the first of the skipped lines
-	Out           string         `json:"out"`
-	OutBytes      int64          `json:"out_bytes"`
-	SHA256        string         `json:"sha256"`
-}
-
-// maxProblems bounds the list in a report; Skipped has the full count.
-const maxProblems = 100
-
-// ErrNothing is wrapped by the error of Convert when the source holds no
-// conversation at all.
-var ErrNothing = fmt.Errorf("no conversation found")
-
-// Convert reads every session under o.Source and writes the conversations to
-// o.Out, which appears only when all went well. The files are read twice: once
-// to find out which share history, once to write.
+// Convert reads everything under o.Sources and writes the conversations to
+// o.Out, which appears only when all went well. The input is read twice: once
+// to find out which files share history and what tools there are, once to
+// write. A part of the work surveys all and converts its own.
 func Convert(ctx context.Context, o Options) (*Report, error) {
-	sources, err := findSources(o.Source, o.Out)
-	if err != nil {
+	c := &converter{o: o.withDefaults(), own: newOwners(), report: newReport()}
+	c.given = c.o.tools()
+	var err error
+	if c.in, err = findSources(o.Sources, o.Out); err != nil {
 		return nil, err
 	}
-	report := &Report{Files: len(sources), Types: prep.Tally{}, Dropped: prep.Tally{}, Held: prep.Tally{}, Out: o.Out}
-	for _, src := range sources {
-		report.Bytes += src.size
+	c.describe()
+	if o.Strict && len(c.in.problems) > 0 {
+		return nil, strict(c.in.problems)
 	}
-	if o.Total != nil {
-		o.Total(2 * report.Bytes)
+	if err := c.survey(ctx); err != nil {
+		return nil, err
 	}
-	own := newOwners()
-	for i, src := range sources {
-		rd, err := read(ctx, src, o.Progress)
-		if err != nil {
-			return nil, err
-		}
-		own.add(i, rd.session, rd.session.segments(o.Sidechains))
-	}
-	return report, write(ctx, o, sources, own, report)
+	return c.report, c.write(ctx)
 }
 
-func write(ctx context.Context, o Options, sources []source, own *owners, report *Report) error {
-	out, err := prep.Create(o.Out)
+// describe starts the report.
+func (c *converter) describe() {
+	rep := c.report
+	rep.Files, rep.Others, rep.Out = len(c.in.sources), c.in.others, c.o.Out
+	for _, src := range c.in.sources {
+		rep.Bytes += src.size
+		rep.Kinds.Add(string(src.kind), 1)
+	}
+	rep.problems(c.in.problems, len(c.in.problems))
+	rep.Dropped.Add(reasonDamaged, len(c.in.problems))
+	if c.o.Total != nil {
+		c.o.Total(2 * rep.Bytes)
+	}
+}
+
+// progress passes the bytes that were read on, one caller at a time.
+func (c *converter) progress(n int64) {
+	if c.o.Progress != nil {
+		c.barLock.Lock()
+		defer c.barLock.Unlock()
+		c.o.Progress(n)
+	}
+}
+
+func (c *converter) margin() int {
+	if c.o.Cleaner == nil {
+		return 0
+	}
+	return redactMargin
+}
+
+// parsers makes one parser for each worker.
+func (c *converter) parsers(survey bool) []*parser {
+	var out []*parser
+	for range c.o.Workers {
+		out = append(out, newParser(&c.o, survey))
+	}
+	return out
+}
+
+// learned is what the survey took from one task.
+type learned struct {
+	unit     uint64
+	sessions []survey
+	problems []prep.Problem
+}
+
+// survey reads everything for the first time.
+func (c *converter) survey(ctx context.Context) error {
+	parsers := c.parsers(true)
+	feed := func(ctx context.Context, emit func(job[learned]) bool) error {
+		f := &feeder{ctx: ctx, progress: c.progress, emit: func(t task) bool {
+			return emit(func(worker int) (learned, error) { return c.learn(t, parsers[worker]) })
+		}}
+		return f.all(c.in.sources)
+	}
+	err := inOrder(ctx, c.o.Workers, feed, func(l learned) error {
+		for i, s := range l.sessions {
+			c.own.add(l.unit+uint64(i), s)
+		}
+		if c.o.Strict {
+			return strict(l.problems)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	box := newToolbox()
+	for _, p := range parsers {
+		box.merge(p.tools)
+	}
+	c.learnt = box.declarations()
+	return nil
+}
+
+func (c *converter) learn(t task, p *parser) (learned, error) {
+	rd, err := t.load(p)
+	if err != nil {
+		return learned{}, err
+	}
+	out := learned{unit: t.unit, problems: rd.problems}
+	for _, s := range rd.sessions {
+		out.sessions = append(out.sessions, s.survey(c.o.Sidechains))
+	}
+	return out, nil
+}
+
+// written is what one task adds to the output.
+type written struct {
+	records []keyed
+	report  *Report
+}
+
+type keyed struct {
+	key  shard.Key
+	line json.RawMessage
+}
+
+// write reads everything again and converts it.
+func (c *converter) write(ctx context.Context) error {
+	hash, err := shard.OptionsHash(c.o.shape())
+	if err != nil {
+		return err
+	}
+	out, err := shard.NewWriter(c.o.Out, shard.Header{Command: "logs2sft", Spec: c.o.Shard, Options: hash})
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	for i, src := range sources {
-		rd, err := read(ctx, src, o.Progress)
-		if err != nil {
-			return err
-		}
-		report.note(rd)
-		for _, c := range convertSession(o, i, rd.session, own, report) {
-			if err := out.WriteJSON(c); err != nil {
+	parsers := c.parsers(false)
+	feed := func(ctx context.Context, emit func(job[written]) bool) error {
+		f := &feeder{ctx: ctx, progress: c.progress, emit: func(t task) bool {
+			if c.passes(t) {
+				return true
+			}
+			return emit(func(worker int) (written, error) { return c.convert(t, parsers[worker]) })
+		}}
+		return f.all(c.in.sources)
+	}
+	err = inOrder(ctx, c.o.Workers, feed, func(w written) error {
+		c.report.merge(w.report)
+		for _, r := range w.records {
+			if err := out.Write(r.key, r.line); err != nil {
 				return err
 			}
-			report.count(c)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.commit(ctx, out)
+}
+
+// alone tells that a source is one session, which a part converts as a whole.
+// The conversations of larger files are shared out one by one.
+func (src source) alone() bool { return src.kind == kindCode || src.kind == kindStream }
+
+// passes tells whether a whole file belongs to another part.
+func (c *converter) passes(t task) bool { return t.source.alone() && !c.o.Shard.Owns(t.source.name) }
+
+// owns tells whether the session numbered unit is converted by this part.
+func (c *converter) owns(t task, unit uint64) bool {
+	return t.source.alone() || c.o.Shard.Owns(fmt.Sprintf("%s#%d", t.source.name, uint32(unit)))
+}
+
+// counts tells whether this part reports what reading the task showed: all
+// parts read the larger files, so the first one does.
+func (c *converter) counts(t task) bool { return t.source.alone() || c.o.Shard.Index <= 1 }
+
+func (c *converter) convert(t task, p *parser) (written, error) {
+	rd, err := t.load(p)
+	if err != nil {
+		return written{}, err
+	}
+	out := written{report: newReport()}
+	if c.counts(t) {
+		out.report.note(rd)
+	}
+	for i, s := range rd.sessions {
+		unit := t.unit + uint64(i)
+		if !c.owns(t, unit) {
+			continue
+		}
+		for _, talk := range c.convertSession(unit, s, out.report) {
+			key := shard.Key{Order: fmt.Sprintf("%016x.%08d.%08d", unit, talk.Segment, talk.Window)}
+			for _, line := range c.encode(talk, out.report) {
+				out.records = append(out.records, keyed{key, line})
+			}
+			out.report.count(talk)
 		}
 	}
-	if report.Conversations == 0 {
-		return fmt.Errorf("%w in %s (%d files, %d lines)", ErrNothing, o.Source, report.Files, report.Lines)
+	out.report.Records = len(out.records)
+	return out, nil
+}
+
+// commit gives the output its name.
+func (c *converter) commit(ctx context.Context, out *shard.Writer) error {
+	rep := c.report
+	if rep.Records == 0 && c.o.Shard.Whole() {
+		return fmt.Errorf("%w in %d files (%d lines)", ErrNothing, rep.Files+rep.Others, rep.Lines)
 	}
-	report.OutBytes, report.SHA256 = out.Size(), out.SHA256()
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return out.Commit()
-}
-
-// note adds what reading one file showed.
-func (rep *Report) note(rd *reading) {
-	rep.Lines += rd.lines
-	rep.Types.Merge(rd.types)
-	rep.Dropped.Merge(rd.reasons)
-	rep.Dropped.Add(reasonCopy, rd.session.copies)
-	rep.Dropped.Add(reasonCycle, rd.session.cycles)
-	rep.Skipped += len(rd.problems)
-	room := maxProblems - len(rep.Problems)
-	rep.Problems = append(rep.Problems, rd.problems[:min(room, len(rd.problems))]...)
-}
-
-// count adds a conversation that was written.
-func (rep *Report) count(c *Conversation) {
-	rep.Conversations++
-	rep.Messages += len(c.Messages)
-	rep.Replies += c.trainedReplies()
-	for _, m := range c.Messages {
-		rep.Calls += len(m.ToolCalls)
-		if m.heldFor != "" {
-			rep.Held.Add(m.heldFor, 1)
-		}
+	out.Drop(rep.Dropped)
+	result, err := out.Commit()
+	if err != nil {
+		return err
 	}
+	rep.OutBytes, rep.SHA256 = result.Bytes, result.SHA256
+	return nil
 }

@@ -26,7 +26,7 @@ func convert(t *testing.T, o Options, files ...logFile) ([]Conversation, *Report
 			t.Fatal(err)
 		}
 	}
-	o.Source, o.Out = filepath.Join(dir, "logs"), filepath.Join(dir, "out.jsonl")
+	o.Sources, o.Out = []string{filepath.Join(dir, "logs")}, filepath.Join(dir, "out.jsonl")
 	report, err := Convert(context.Background(), o)
 	if errors.Is(err, ErrNothing) {
 		return nil, report

@@ -15,6 +15,10 @@ type session struct {
 	leaf     string              // the last prompt's leaf, when recorded
 	cycles   int                 // links that were cut because they closed a circle
 	copies   int                 // records whose uuid came before in the same file
+	results  string              // folder of stored tool results; "" when there is none
+	system   string              // system prompt, where the input has it
+	tools    []tool              // declared tools, where the input has them
+	servers  int                 // tools that the server runs, which are left out
 }
 
 // newSession links the records of one file. Metadata records (no uuid) take no
@@ -30,7 +34,7 @@ func newSession(file string, records []*record) *session {
 			if !r.isTalk() {
 				continue
 			}
-			r.UUID = "line " + itoa(i)
+			r.UUID = "record " + itoa(i) + " of " + file
 			if last != nil {
 				r.Parent = last.UUID
 			}
@@ -52,12 +56,12 @@ func newSession(file string, records []*record) *session {
 			s.children[r.Parent] = append(s.children[r.Parent], r)
 		}
 	}
-	s.survey()
+	s.layout()
 	return s
 }
 
-// survey fills roots and inner.
-func (s *session) survey() {
+// layout fills roots and inner.
+func (s *session) layout() {
 	s.roots, s.inner = map[*record]*record{}, map[*record]bool{}
 	for _, r := range s.records {
 		s.findRoot(r)
@@ -90,8 +94,8 @@ func (s *session) note(r *record) {
 	if r.Session != "" {
 		s.id = r.Session
 	}
-	if r.ForkedFrom != nil && r.ForkedFrom.Session != "" && !slices.Contains(s.origins, r.ForkedFrom.Session) {
-		s.origins = append(s.origins, r.ForkedFrom.Session)
+	if r.ForkedFrom != "" && !slices.Contains(s.origins, r.ForkedFrom) {
+		s.origins = append(s.origins, r.ForkedFrom)
 	}
 	if r.Type == typeLastPrompt && r.LeafUUID != "" {
 		s.leaf = r.LeafUUID

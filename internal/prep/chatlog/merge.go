@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/qlora/qlora/internal/prep/chatlog/scan"
 )
 
 // response is one answer of the model, put together from its records.
 type response struct {
 	key        string
 	stopReason string
-	blocks     []block // text and tool_use only
+	blocks     []block // text, thinking and tool_use only
+	others     int     // blocks of other kinds
 }
 
 // mergeResponse joins the records of one response, in file order. Two shapes
@@ -21,6 +24,7 @@ func mergeResponse(key string, records []*record) response {
 	ended := false
 	for _, r := range records {
 		blocks := spoken(r.message.blocks)
+		out.others += otherBlocks(r.message.blocks)
 		if !ended && extends(out.blocks, blocks) {
 			out.blocks = overlay(out.blocks, blocks)
 		} else {
@@ -34,12 +38,25 @@ func mergeResponse(key string, records []*record) response {
 	return out
 }
 
-// spoken keeps the blocks that end up in a conversation: words and calls.
+// otherBlocks counts blocks of kinds that are not used: calls that the service
+// answered itself, hidden thinking, and what is not known.
+func otherBlocks(blocks []block) int {
+	n := 0
+	for _, b := range blocks {
+		if b.Type != blockText && b.Type != blockThinking && b.Type != blockToolUse {
+			n++
+		}
+	}
+	return n
+}
+
+// spoken keeps the blocks that end up in a conversation: words, thinking and
+// calls.
 func spoken(blocks []block) []block {
 	var out []block
 	for _, b := range blocks {
 		switch {
-		case b.Type == blockText && strings.TrimSpace(b.Text) != "":
+		case (b.Type == blockText || b.Type == blockThinking) && strings.TrimSpace(b.Text) != "":
 			out = append(out, b)
 		case b.Type == blockToolUse && b.ID != "":
 			out = append(out, b)
@@ -101,7 +118,7 @@ func find(have []block, b block) int {
 		if h.Type != b.Type {
 			continue
 		}
-		if h.Type == blockToolUse && h.ID == b.ID || h.Type == blockText && h.Text == b.Text {
+		if h.Type == blockToolUse && h.ID == b.ID || h.Type != blockToolUse && h.Text == b.Text {
 			return i
 		}
 	}
@@ -125,14 +142,15 @@ func fuller(a, b block) block {
 // arguments returns the input of a call as a JSON object, its keys in the
 // order of the log. Old logs hold it as a string of JSON. ok is false when
 // there is no object in it.
-func arguments(raw json.RawMessage) (object json.RawMessage, ok bool) {
-	var text string
-	if json.Unmarshal(raw, &text) == nil && text != "" {
-		raw = json.RawMessage(text)
+func arguments(raw []byte) (object []byte, ok bool) {
+	if scan.Kind(raw) == '"' {
+		if text, ok := scan.AppendString(nil, bytes.TrimSpace(raw)); ok && len(text) > 0 {
+			raw = text
+		}
 	}
 	raw = bytes.TrimSpace(raw)
-	if len(raw) == 0 || string(raw) == "null" {
-		return json.RawMessage("{}"), true
+	if isNull(raw) {
+		return []byte("{}"), true
 	}
 	if raw[0] != '{' || !json.Valid(raw) {
 		return nil, false

@@ -1,6 +1,7 @@
 package chatlog
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 )
@@ -40,15 +41,14 @@ const rejection = "The user doesn't want to proceed with this tool use."
 const syntheticModel = "<synthetic>"
 
 var (
-	reminder = regexp.MustCompile(`(?s)\n*<system-reminder>.*?</system-reminder>`)
-	pasted   = regexp.MustCompile(`\[Pasted text #\d+( \+\d+ lines)?\]`)
-	escapes  = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\))")
+	pasted  = regexp.MustCompile(`\[Pasted text #\d+( \+\d+ lines)?\]`)
+	escapes = regexp.MustCompile("\x1b(\\[[0-9;?]*[ -/]*[@-~]|\\][^\x07\x1b]*(\x07|\x1b\\\\))")
 )
 
 // promptText returns what a person typed in text. reason is empty, or says why
 // part or all of it was left out.
 func promptText(text string) (kept, reason string) {
-	kept = reminder.ReplaceAllString(text, "")
+	kept = string(cutReminders([]byte(text)))
 	kept, stripped := stripTags(kept)
 	kept = plain(kept)
 	if strings.HasPrefix(kept, interruption) {
@@ -117,47 +117,50 @@ func isFailure(r *record) bool {
 	return false
 }
 
-// resultText is the text of a tool result as the model saw it, without
-// injected reminders and terminal colours.
-func resultText(b block) string {
-	parts, ok := parseContent(b.Content)
-	if !ok {
-		return ""
+const (
+	reminderStart = "<system-reminder>"
+	reminderEnd   = "</system-reminder>"
+)
+
+// cutReminders removes injected reminders, and the line ends before each, from
+// text, which it may overwrite. One that is never closed stays.
+func cutReminders(text []byte) []byte {
+	start := bytes.Index(text, []byte(reminderStart))
+	if start < 0 {
+		return text
 	}
-	var texts []string
-	for _, p := range parts {
-		switch p.Type {
-		case blockText:
-			texts = append(texts, p.Text)
-		case blockImage, blockDocument:
-			texts = append(texts, "["+p.Type+"]")
+	out, rest := text[:0], text
+	for start >= 0 {
+		n := bytes.Index(rest[start:], []byte(reminderEnd))
+		if n < 0 {
+			break
 		}
+		out = append(out, bytes.TrimRight(rest[:start], "\n")...)
+		rest = rest[start+n+len(reminderEnd):]
+		start = bytes.Index(rest, []byte(reminderStart))
 	}
-	return plain(reminder.ReplaceAllString(strings.Join(texts, "\n"), ""))
+	return append(out, rest...)
 }
 
 // plain removes terminal escapes and NUL, and white space at both ends except
 // the indentation of the first line.
 func plain(text string) string {
-	text = escapes.ReplaceAllString(text, "")
+	if strings.IndexByte(text, 0x1b) >= 0 {
+		text = escapes.ReplaceAllString(text, "")
+	}
 	text = strings.ReplaceAll(text, "\x00", "")
 	return strings.TrimRight(strings.TrimLeft(text, "\r\n"), " \t\r\n")
 }
 
-// shorten cuts the middle out of a text longer than limit bytes and says how
-// much is missing. limit 0 keeps everything.
-func shorten(text string, limit int) (string, bool) {
-	if limit <= 0 || len(text) <= limit {
-		return text, false
+// tidy is plain without reminders for the text of a result, which it may
+// overwrite.
+func tidy(text []byte) []byte {
+	text = cutReminders(text)
+	if bytes.IndexByte(text, 0x1b) >= 0 {
+		text = escapes.ReplaceAll(text, nil)
 	}
-	head, tail := runeStart(text, limit*3/4), runeStart(text, len(text)-limit/4)
-	return text[:head] + "\n[" + count(tail-head, "byte") + " omitted]\n" + text[tail:], true
-}
-
-// runeStart moves i back to the start of a character.
-func runeStart(text string, i int) int {
-	for i > 0 && i < len(text) && text[i]&0xC0 == 0x80 {
-		i--
+	if bytes.IndexByte(text, 0) >= 0 {
+		text = bytes.ReplaceAll(text, []byte{0}, nil)
 	}
-	return i
+	return bytes.TrimRight(bytes.TrimLeft(text, "\r\n"), " \t\r\n")
 }

@@ -6,137 +6,105 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"sort"
+	"path"
 	"strings"
 
 	"github.com/qlora/qlora/internal/prep"
 )
 
-// source is one session file.
-type source struct {
-	path string // to open
-	name string // to report: relative to the folder searched
-	size int64
-}
-
-// findSources lists the session files at root, a folder or a single file, in order of
-// path. The file skip, when it is among them, is left out. Replays that a
-// compaction wrote (agent-acompact-*) hold nothing of their own.
-func findSources(root, skip string) ([]source, error) {
-	var out []source
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() || path != root && !isSession(path) || sameFile(path, skip) {
-			return nil
-		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
-		if info.Mode().IsRegular() {
-			out = append(out, source{path: path, name: nameIn(root, path), size: info.Size()})
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("look for session logs in %s: %w", root, err)
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
-	return out, nil
-}
-
-func isSession(path string) bool {
-	return strings.HasSuffix(path, ".jsonl") && !strings.HasPrefix(filepath.Base(path), "agent-acompact-")
-}
-
-func nameIn(root, path string) string {
-	rel, err := filepath.Rel(root, path)
-	if err != nil || rel == "." {
-		return filepath.Base(path)
-	}
-	return filepath.ToSlash(rel)
-}
-
-func sameFile(a, b string) bool {
-	if b == "" {
-		return false
-	}
-	ia, errA := os.Stat(a)
-	ib, errB := os.Stat(b)
-	return errA == nil && errB == nil && os.SameFile(ia, ib)
-}
-
-// reading is what came out of one file.
+// reading is what came out of a file, or a part of one.
 type reading struct {
-	session  *session
+	sessions []*session
 	lines    int
 	problems []prep.Problem
 	reasons  prep.Tally
 	types    prep.Tally
 }
 
-// read parses a session file. Lines that cannot be read are problems, not
-// errors. progress, when not nil, is told the bytes that were read.
-func read(ctx context.Context, src source, progress func(int64)) (*reading, error) {
-	f, err := os.Open(src.path)
+func newReading() *reading { return &reading{reasons: prep.Tally{}, types: prep.Tally{}} }
+
+// readLines gives every line of a source to take. What cannot be read is a
+// problem of rd, not an error.
+func (rd *reading) readLines(ctx context.Context, src source, progress func(int64), take func(prep.Line)) error {
+	f, err := src.open(progress)
+	if damaged(err) {
+		rd.problem(src.name, 0, reasonDamaged, err.Error())
+		return nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("open session log: %w", err)
+		return err
 	}
 	defer f.Close()
-	out := &reading{reasons: prep.Tally{}, types: prep.Tally{}}
-	var records []*record
 	lines := prep.NewLines(f, 0)
 	for {
 		line, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			break
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case damaged(err):
+			rd.problem(src.name, rd.lines+1, reasonDamaged, err.Error())
+			return nil
+		case err != nil:
+			return fmt.Errorf("read session log %s: %w", src.name, err)
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read session log %s: %w", src.path, err)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if progress != nil {
-			progress(line.Size)
-		}
-		if r := out.parse(src.name, line); r != nil {
-			records = append(records, r)
+		rd.lines++
+		switch {
+		case line.TooLong:
+			rd.problem(src.name, line.Number, reasonTooLong, "")
+		case !line.Blank():
+			line.Data = bytes.TrimPrefix(line.Data, []byte("\ufeff"))
+			take(line)
 		}
 	}
-	out.session = newSession(src.name, records)
-	if out.session.id == "" {
-		out.session.id = strings.TrimSuffix(filepath.Base(src.path), ".jsonl")
-	}
-	return out, nil
 }
 
-// parse returns the record in a line, or nil.
-func (rd *reading) parse(name string, line prep.Line) *record {
-	rd.lines++
-	switch {
-	case line.TooLong:
-		rd.problem(name, line.Number, reasonTooLong, "")
-		return nil
-	case line.Blank():
-		return nil
-	}
-	r, err := parseRecord(bytes.TrimPrefix(line.Data, []byte("\ufeff")))
-	switch {
-	case err == nil:
+// readSession parses the file of a Claude Code session.
+func readSession(ctx context.Context, src source, p *parser, progress func(int64)) (*reading, error) {
+	rd := newReading()
+	var records []*record
+	err := rd.readLines(ctx, src, progress, func(line prep.Line) {
+		r, err := p.record(line.Data)
+		if err != nil {
+			rd.malformed(src.name, line, err)
+			return
+		}
 		rd.types.Add(r.Type, 1)
-		return r
-	case line.Open:
-		rd.problem(name, line.Number, reasonTorn, err.Error())
-	default:
-		rd.problem(name, line.Number, reasonMalformed, err.Error())
+		records = append(records, r)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	s := newSession(src.name, records)
+	s.results = resultsFolder(src)
+	if s.id == "" {
+		s.id = baseName(src.name)
+	}
+	rd.sessions = []*session{s}
+	return rd, nil
+}
+
+// baseName is the name of a file without its folder and endings.
+func baseName(name string) string {
+	name = path.Base(name)
+	for {
+		end := path.Ext(name)
+		switch end {
+		case ".gz", ".zst", ".json", ".jsonl", ".ndjson", ".sse", ".txt", ".log":
+			name = strings.TrimSuffix(name, end)
+		default:
+			return name
+		}
+	}
+}
+
+func (rd *reading) malformed(name string, line prep.Line, err error) {
+	reason := reasonMalformed
+	if line.Open {
+		reason = reasonTorn
+	}
+	rd.problem(name, line.Number, reason, err.Error())
 }
 
 func (rd *reading) problem(name string, line int, reason, detail string) {

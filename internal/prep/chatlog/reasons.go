@@ -7,6 +7,7 @@ const (
 	reasonMalformed = "malformed line"
 	reasonTorn      = "torn last line"
 	reasonTooLong   = "over-long line"
+	reasonDamaged   = "damaged file"
 
 	reasonCopy        = "record repeated in its file"
 	reasonAbandoned   = "record on an abandoned branch"
@@ -17,7 +18,7 @@ const (
 	reasonInjected    = "injected text"
 	reasonInterrupted = "interruption mark"
 	reasonPasted      = "prompt with elided paste"
-	reasonImage       = "image left out of a prompt"
+	reasonImage       = "image or file left out of a prompt"
 
 	reasonNoPrompt     = "reply without a prompt"
 	reasonNoResult     = "call without result"
@@ -25,6 +26,25 @@ const (
 	reasonBadArguments = "call with unreadable arguments"
 	reasonTrailing     = "prompt without a reply"
 	reasonShortened    = "tool result shortened"
+	reasonThinking     = "thinking left out"
+	reasonOtherBlock   = "block of a kind that is not used"
+	reasonServerTool   = "tool without a schema"
+
+	reasonStoredMissing = "stored tool result that is not there"
+	reasonStoredOutside = "stored tool result outside its session's folder"
+
+	reasonNoRequest          = "response without its request"
+	reasonErrorResponse      = "response that is an error"
+	reasonCutStream          = "response stream without its end"
+	reasonUnreadableResponse = "response that is not understood"
+
+	reasonSecret    = "conversation with a secret"
+	reasonTooLarge  = "turn larger than the window"
+	reasonStepsCut  = "message beyond the window"
+	reasonOverhead  = "conversation whose system prompt and tools fill the window"
+	reasonCallText  = "text beside a call"
+	reasonHasCalls  = "conversation with tool calls"
+	reasonHeldPlain = "conversation with a reply that must not be trained"
 
 	reasonResumeCopy = "conversation copied by a resume"
 	reasonNoReply    = "conversation without a trained reply"

@@ -2,36 +2,37 @@ package chatlog
 
 import "github.com/qlora/qlora/internal/prep"
 
-// convertSession makes the conversations of one file.
-func convertSession(o Options, file int, s *session, own *owners, report *Report) []*Conversation {
-	segments := s.segments(o.Sidechains)
+// convertSession makes the conversations of one session.
+func (c *converter) convertSession(unit uint64, s *session, report *Report) []*Conversation {
+	segments := s.segments(c.o.Sidechains)
 	parts, answers := s.responses()
 	taken := map[string]bool{}
 	var out []*Conversation
 	for i, seg := range segments {
 		t := turns{
-			limit: o.ResultLimit, summaries: o.Summaries, dropped: report.Dropped,
+			o: &c.o, session: s, margin: c.margin(), dropped: report.Dropped,
 			answers: answers[seg.sidechain], parts: parts[seg.sidechain], taken: taken,
 		}
 		messages := t.build(seg.records)
 		if len(messages) == 0 {
 			continue
 		}
-		c := &Conversation{
+		talk := &Conversation{
 			Messages: messages, Source: s.file, Session: s.id, Segment: i,
-			Group: own.find(s.id), Sidechain: seg.sidechain,
+			Group: c.own.group(s.id), Sidechain: seg.sidechain,
 		}
-		if keep(c, file, i, own, report.Dropped) {
-			out = append(out, c.withSystem(o.System))
+		if talk.keep(unit, i, c.own, report.Dropped) {
+			out = append(out, c.finish(talk, s, report)...)
 		}
 	}
-	s.countUnused(segments, o.Sidechains, report.Dropped)
+	s.countUnused(segments, c.o.Sidechains, report.Dropped)
+	report.Dropped.Add(reasonServerTool, s.servers)
 	return out
 }
 
 // keep holds back the replies that another conversation trains and tells
 // whether anything is left to learn.
-func keep(c *Conversation, file, segment int, own *owners, dropped prep.Tally) bool {
+func (c *Conversation) keep(unit uint64, segment int, own *owners, dropped prep.Tally) bool {
 	if c.Messages[0].Content == "Warmup" {
 		dropped.Add(reasonWarmup, 1)
 		return false
@@ -40,7 +41,7 @@ func keep(c *Conversation, file, segment int, own *owners, dropped prep.Tally) b
 	for i := range c.Messages {
 		m := &c.Messages[i]
 		for _, key := range m.keys {
-			if !own.owns(key, file, segment) {
+			if !own.owns(key, unit, segment) {
 				m.hold(heldCopied)
 			}
 		}
@@ -54,13 +55,6 @@ func keep(c *Conversation, file, segment int, own *owners, dropped prep.Tally) b
 		dropped.Add(reasonNoReply, 1)
 	}
 	return false
-}
-
-func (c *Conversation) withSystem(text string) *Conversation {
-	if text != "" {
-		c.Messages = append([]Message{{Role: RoleSystem, Content: text}}, c.Messages...)
-	}
-	return c
 }
 
 // responses gathers, apart for sidechains and the rest, the assistant records
@@ -78,8 +72,8 @@ func (s *session) responses() (parts map[bool]map[string][]*record, answers map[
 			parts[r.Sidechain][key] = append(parts[r.Sidechain][key], r)
 		case r.Type == typeUser:
 			for _, b := range r.message.blocks {
-				if _, have := answers[r.Sidechain][b.ToolUseID]; b.Type == blockToolResult && !have {
-					answers[r.Sidechain][b.ToolUseID] = b
+				if _, have := answers[r.Sidechain][b.Answers]; b.Type == blockToolResult && !have {
+					answers[r.Sidechain][b.Answers] = b
 				}
 			}
 		}

@@ -8,17 +8,18 @@ import (
 
 // turns builds the messages of one segment.
 type turns struct {
-	limit     int  // bytes of a tool result; 0: no limit
-	summaries bool // a compaction's summary is a prompt
-	dropped   prep.Tally
-	answers   map[string]block     // tool results of the file, by call id
-	parts     map[string][]*record // assistant records of the file, by response
-	taken     map[string]bool      // responses that an earlier segment holds
-	messages  []Message
-	done      map[string]bool
-	answered  map[string]bool // call ids whose result is placed
-	injected  bool            // an injected prompt followed the last message
-	unseen    bool            // replies answer a prompt that was left out
+	o        *Options
+	session  *session
+	margin   int // of results, see newClip
+	dropped  prep.Tally
+	answers  map[string]block     // tool results of the file, by call id
+	parts    map[string][]*record // assistant records of the file, by response
+	taken    map[string]bool      // responses that an earlier segment holds
+	messages []Message
+	done     map[string]bool
+	answered map[string]bool // call ids whose result is placed
+	injected bool            // an injected prompt followed the last message
+	unseen   bool            // replies answer a prompt that was left out
 }
 
 // build turns the records of a segment into messages.
@@ -49,11 +50,11 @@ func (t *turns) user(r *record) {
 			continue
 		}
 		results++
-		if !t.answered[b.ToolUseID] {
+		if !t.answered[b.Answers] {
 			t.dropped.Add(reasonNoCall, 1)
 		}
 	}
-	if r.Compact && t.summaries {
+	if r.Compact && t.o.Summaries {
 		t.summary(words)
 		return
 	}
@@ -187,6 +188,7 @@ func (t *turns) place(m Message, results []Message) {
 // join adds a reply to the one directly before it.
 func (t *turns) join(last *Message, m Message) {
 	last.Content = strings.TrimSpace(last.Content + "\n\n" + m.Content)
+	last.Reasoning = strings.TrimSpace(last.Reasoning + "\n\n" + m.Reasoning)
 	last.ToolCalls = append(last.ToolCalls, m.ToolCalls...)
 	last.keys = append(last.keys, m.keys...)
 	if !m.trained() {
@@ -194,13 +196,12 @@ func (t *turns) join(last *Message, m Message) {
 	}
 }
 
-// finish drops what stands at the end without a reply and numbers the calls.
+// finish drops what stands at the end without a reply.
 func (t *turns) finish() []Message {
 	for len(t.messages) > 0 && t.last().Role == RoleUser {
 		t.messages = t.messages[:len(t.messages)-1]
 		t.dropped.Add(reasonTrailing, 1)
 	}
-	number(t.messages)
 	return t.messages
 }
 
