@@ -4,77 +4,75 @@ import (
 	"context"
 	"errors"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/prep/chatlog"
 	"github.com/qlora/qlora/internal/ui"
 )
 
-const logs2sftLong = `Logs2sft turns session logs of Claude Code into conversations, one JSON line
-each: {"messages": [...], "source": ..., "session": ...}.
+const logs2sftLong = `Logs2sft turns logs of Claude into conversations, one JSON line each:
+{"messages": [...], "tools": [...], "source": ..., "session": ...}.
+
+What a file is, is found by looking into it, whatever its name: sessions of
+Claude Code (also those of sub-agents), exports of claude.ai
+(conversations.json, or the .zip it came in), logs of the Messages API (pairs
+of request and response, or streams of events) and captures of stream-json;
+plain or compressed with gzip or zstd.
 
 It follows the branch that a session ended on, puts the pieces of each reply
 together, keeps parallel tool calls with their results, starts a new
 conversation where the context was compacted, and leaves out what no person and
-no model wrote. History that resuming a session copied is trained on once. A
-reply that was interrupted or refused stays as context with "train": false.
+no model wrote. History that was logged again, by resuming a session or with
+every request, is trained on once. A reply that was interrupted or refused
+stays as context with "train": false.
 
-Logs hold whatever was on the screen, secrets included: look through the output
-before you share a model that was trained on it. The terms of the service that
-wrote the replies apply to training on them.`
+Logs of sessions do not say which tools there were: with --tools observed each
+conversation declares those it calls, with the arguments seen in all calls.
 
-type logs2sftOptions struct {
-	src, out   string
-	sidechains bool
-	summaries  bool
-	limit      int
-	system     string
-}
+With -c, conversations are divided before prompts into windows of at most that
+many tokens of the vocabulary of -m; without -m a token is taken for 3.5 bytes.
+
+The terms of the service that wrote the replies apply to training on them.`
 
 func newLogs2SFTCmd(s *ui.Streams) *cobra.Command {
 	var o logs2sftOptions
 	cmd := &cobra.Command{
-		Use:   "logs2sft --src DIR --out FILE",
-		Short: "turn Claude Code session logs into conversations",
+		Use:   "logs2sft --src PATH --out FILE",
+		Short: "turn Claude logs and exports into conversations",
 		Long:  logs2sftLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
 		Example: `  qlora prep logs2sft --src ~/.claude/projects --out data/chat.jsonl
-  qlora prep logs2sft --src data/staging/claude --out data/chat.jsonl --tool-result-max 800`,
+  qlora prep logs2sft --src export.zip --src proxy.jsonl.zst -o data/chat.jsonl --tool-result-max 800
+  qlora prep logs2sft --src logs -o data/chat.jsonl -m model.gguf -c 4096 --thinking field
+  qlora prep logs2sft --src logs -o part2.jsonl --shard 2/7`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := needFlags(cmd, "src", o.src, "out", o.out); err != nil {
+			if err := needFlags(cmd, "src", joined(o.src), "out", o.out); err != nil {
 				return err
 			}
-			return o.run(cmd.Context(), s)
+			return o.run(cmd, s)
 		},
 	}
 	o.addFlags(cmd)
 	return cmd
 }
 
-func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&o.src, "src", "", "folder that is searched for *.jsonl logs, or one log")
-	flags.StringVarP(&o.out, "out", "o", "", "file to write")
-	flags.BoolVar(&o.sidechains, "sidechains", false, "keep sub-agents' sessions as conversations of their own")
-	flags.BoolVar(&o.summaries, "summaries", false, "open a conversation after a compaction with its summary")
-	flags.IntVar(&o.limit, "tool-result-max", 4000, "bytes kept of a tool result, cut in the middle; 0 keeps all")
-	flags.StringVar(&o.system, "system", "", "system message for every conversation")
-}
-
-func (o *logs2sftOptions) run(ctx context.Context, s *ui.Streams) error {
-	bar := &byteProgress{s: s, label: "reading logs"}
-	report, err := chatlog.Convert(ctx, chatlog.Options{
-		Source: o.src, Out: o.out, Sidechains: o.sidechains, Summaries: o.summaries,
-		ResultLimit: o.limit, System: o.system, Total: bar.start, Progress: bar.add,
-	})
-	bar.finish()
-	if errors.Is(err, chatlog.ErrNothing) {
-		talkTally(s, "left out", report.Dropped)
-		return ui.Fail(ui.ExitInvalid, err, "point --src at a folder of Claude Code sessions, usually ~/.claude/projects")
-	}
+func (o *logs2sftOptions) run(cmd *cobra.Command, s *ui.Streams) error {
+	options, closeVocab, err := o.options(cmd)
 	if err != nil {
+		return err
+	}
+	defer closeVocab()
+	bar := &byteProgress{s: s, label: "reading logs"}
+	options.Total, options.Progress = bar.start, bar.add
+	report, err := convertLogs(cmd.Context(), options)
+	bar.finish()
+	switch {
+	case errors.Is(err, chatlog.ErrNothing):
+		talkTally(s, "left out", report.Dropped)
+		return ui.Fail(ui.ExitInvalid, err, "point --src at a folder of Claude Code sessions, usually ~/.claude/projects, or at an export or API log")
+	case errors.Is(err, chatlog.ErrStrict):
+		return ui.Fail(ui.ExitInvalid, err, "without --strict it is skipped and counted")
+	case err != nil:
 		return prepFailure(err)
 	}
 	o.talk(s, report)
@@ -84,10 +82,9 @@ func (o *logs2sftOptions) run(ctx context.Context, s *ui.Streams) error {
 	return skippedInput(s, "line", report.Problems, report.Skipped)
 }
 
-func (o *logs2sftOptions) talk(s *ui.Streams, r *chatlog.Report) {
-	s.Infof("read %d files, %s lines, %s\n", r.Files, humanize.Comma(int64(r.Lines)), humanize.IBytes(uint64(r.Bytes)))
-	talkTally(s, "left out", r.Dropped)
-	talkTally(s, "kept as context, without loss", r.Held)
-	s.Printf("%s: %d conversations, %d messages, %d replies to train on, %d tool calls\n",
-		o.out, r.Conversations, r.Messages, r.Replies, r.Calls)
+// convertLogs keeps the collector from letting memory grow to twice what is
+// used: lines of logs can be very long.
+func convertLogs(ctx context.Context, o chatlog.Options) (*chatlog.Report, error) {
+	defer limitMemory(logMemory)()
+	return chatlog.Convert(ctx, o)
 }

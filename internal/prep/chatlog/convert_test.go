@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -108,21 +110,37 @@ func checkShape(c Conversation) error {
 	return nil
 }
 
-func TestRandomSessions(t *testing.T) {
-	seeds := uint64(300)
-	if testing.Short() {
-		seeds = 60
+// seeds is how many random sessions are converted. QLORA_SESSIONS sets it; the
+// full run is 10000.
+func seeds(t *testing.T) uint64 {
+	if text := os.Getenv("QLORA_SESSIONS"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("QLORA_SESSIONS: %v", err)
+		}
+		return n
 	}
-	for seed := range seeds {
-		files, want, bad := corpus(seed)
-		got, report := convert(t, Options{}, files...)
+	if testing.Short() {
+		return 60
+	}
+	return 400
+}
+
+// hugeLine is the length of the longest line of one seed in 500, bytes.
+const hugeLine = 70 << 20
+
+func TestRandomSessions(t *testing.T) {
+	for seed := range seeds(t) {
+		huge := 0
+		if seed%500 == 0 {
+			huge = hugeLine
+		}
+		files, outcomes, bad := corpus(seed, huge)
+		got, report := convert(t, Options{Workers: 1 + int(seed%3)}, files...)
 		if report.Skipped != bad || len(report.Problems) != bad {
 			t.Errorf("seed %d: %d lines skipped, %d listed, want %d", seed, report.Skipped, len(report.Problems), bad)
 		}
-		var wantText, gotText []string
-		for _, w := range want {
-			wantText = append(wantText, flat(w))
-		}
+		var gotText []string
 		for _, c := range got {
 			if err := checkShape(c); err != nil {
 				t.Errorf("seed %d: %s segment %d: %v", seed, c.Source, c.Segment, err)
@@ -132,8 +150,21 @@ func TestRandomSessions(t *testing.T) {
 			}
 			gotText = append(gotText, flat(found(c)))
 		}
-		if g, w := strings.Join(gotText, "--\n"), strings.Join(wantText, "--\n"); g != w {
-			t.Fatalf("seed %d: got\n%s\nwant\n%s", seed, g, w)
+		g := strings.Join(gotText, "--\n")
+		if w := outcomeTexts(outcomes); !slices.Contains(w, g) {
+			t.Fatalf("seed %d: got\n%s\nwant\n%s", seed, g, strings.Join(w, "\nor\n"))
 		}
 	}
+}
+
+func outcomeTexts(outcomes [][][]wanted) []string {
+	var out []string
+	for _, want := range outcomes {
+		var texts []string
+		for _, w := range want {
+			texts = append(texts, flat(w))
+		}
+		out = append(out, strings.Join(texts, "--\n"))
+	}
+	return out
 }

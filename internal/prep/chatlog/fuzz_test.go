@@ -12,7 +12,7 @@ import (
 // shape that templates need.
 func FuzzSession(f *testing.F) {
 	for seed := range uint64(12) {
-		files, _, _ := corpus(seed)
+		files, _, _ := corpus(seed, 0)
 		f.Add([]byte(strings.Join(files[0].lines, "\n")))
 	}
 	f.Add([]byte(`{"type":"user","uuid":"a","parentUuid":"a","message":{"content":[1,"x",{"type":5}]}}`))

@@ -3,7 +3,9 @@ package chatlog
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,13 +33,15 @@ type generator struct {
 	clock   time.Time
 	last    string // uuid that the next record follows
 	records []map[string]any
-	want    [][]wanted // by segment
+	want    [][]wanted        // by segment
+	stored  map[string]string // results that were saved beside the session, by name
+	huge    int               // bytes of the largest line
 }
 
 func newGenerator(seed uint64) *generator {
 	return &generator{
 		Rand: rand.New(rand.NewPCG(seed, 1)), session: "session-a",
-		clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), want: [][]wanted{nil},
+		clock: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), want: [][]wanted{nil}, stored: map[string]string{},
 	}
 }
 
@@ -275,13 +279,29 @@ func (g *generator) results(calls []call, holders []string) {
 		if g.chance(0.3) {
 			shown += "\n\n<system-reminder>\nThe file is short.\n</system-reminder>\n"
 		}
+		if g.chance(0.1) {
+			g.stored[calls[i].id+".txt"] = shown
+			shown = "<persisted-output>\nOutput too large (9 KB). Full output saved to: /home/dev/.claude/projects/p/" + g.session +
+				"/tool-results/" + calls[i].id + ".txt\n\nPreview (first 2.0 KB):\n" + shown[:3] + "\n...\n</persisted-output>"
+		}
 		var content any = shown
 		if g.chance(0.3) {
 			content = []any{text(shown)}
 		}
 		block := map[string]any{"type": "tool_result", "tool_use_id": calls[i].id, "content": content}
-		g.userRecord(parent, []any{block}, map[string]any{"toolUseResult": map[string]any{"stdout": "not for the model"}})
+		g.userRecord(parent, []any{block}, map[string]any{"toolUseResult": map[string]any{"stdout": g.copyForProgram()}})
 	}
+}
+
+// copyForProgram is what the program keeps for itself of a result. It can be
+// very long.
+func (g *generator) copyForProgram() string {
+	if g.huge == 0 || g.chance(0.5) {
+		return "not for the model"
+	}
+	n := g.huge
+	g.huge = 0
+	return strings.Repeat("not for the \"model\"\n", n/20)
 }
 
 // interrupted adds a reply that was cut short.
@@ -351,10 +371,12 @@ func (g *generator) lines() []string {
 	return out
 }
 
-// corpus makes the files of one seed and the conversations that they hold.
+// corpus makes the files of one seed and the conversations that they hold;
+// where either of two files may train what both hold, there are two outcomes.
 // bad is the number of lines that cannot be read.
-func corpus(seed uint64) (files []logFile, want [][]wanted, bad int) {
+func corpus(seed uint64, huge int) (files []logFile, outcomes [][][]wanted, bad int) {
 	g := newGenerator(seed)
+	g.huge = huge
 	g.turns(1 + g.IntN(3))
 	for g.chance(0.3) {
 		g.compaction()
@@ -364,15 +386,7 @@ func corpus(seed uint64) (files []logFile, want [][]wanted, bad int) {
 		g.records = append(g.records, map[string]any{"type": "last-prompt", "leafUuid": g.last, "sessionId": g.session})
 	}
 	g.hidden()
-	files = append(files, logFile{"a.jsonl", g.lines()})
-	if g.chance(0.4) { // resumed: the history again, and more
-		g.session = "session-b"
-		for _, r := range g.records {
-			r["sessionId"] = g.session
-		}
-		g.turns(1 + g.IntN(2))
-		files = append(files, logFile{"b.jsonl", g.lines()})
-	}
+	files, outcomes = g.sessions()
 	for i := range files {
 		if g.chance(0.3) {
 			bad++
@@ -386,5 +400,71 @@ func corpus(seed uint64) (files []logFile, want [][]wanted, bad int) {
 			files[i].lines = append(files[i].lines, "")
 		}
 	}
-	return files, g.want, bad
+	for name, text := range g.stored {
+		for _, session := range []string{"a", "b"} {
+			files = append(files, logFile{session + "/tool-results/" + name, []string{text}})
+		}
+	}
+	if g.chance(0.2) {
+		files = append(files, g.agent("a/subagents/agent-1.jsonl"))
+	}
+	return files, outcomes, bad
+}
+
+// sessions writes the session so far as it is, resumed in a second file, or
+// resumed twice in different ways.
+func (g *generator) sessions() (files []logFile, outcomes [][][]wanted) {
+	switch {
+	case g.chance(0.6):
+		return []logFile{{"a.jsonl", g.lines()}}, [][][]wanted{g.want}
+	case g.chance(0.6):
+		files = append(files, logFile{"a.jsonl", g.lines()})
+		g.resume()
+		return append(files, logFile{"b.jsonl", g.lines()}), [][][]wanted{g.want}
+	}
+	history, last, want := slices.Clone(g.records), g.last, g.want
+	n := len(want) - 1
+	before, shared := want[:n:n], want[n]
+	g.want = [][]wanted{slices.Clone(shared)}
+	g.turns(1 + g.IntN(2))
+	left := g.want[0]
+	files = append(files, logFile{"a.jsonl", g.lines()})
+	g.records, g.last, g.want = history, last, [][]wanted{slices.Clone(shared)}
+	g.resume()
+	right := g.want[0]
+	files = append(files, logFile{"b.jsonl", g.lines()})
+	return files, [][][]wanted{
+		append(before, left, holdFirst(right, len(shared))),
+		append(before, holdFirst(left, len(shared)), right),
+	}
+}
+
+// resume goes on in a new file with a copy of the history.
+func (g *generator) resume() {
+	g.session = "session-b"
+	for i, r := range g.records {
+		r = maps.Clone(r)
+		r["sessionId"] = g.session
+		g.records[i] = r
+	}
+	g.turns(1 + g.IntN(2))
+}
+
+// holdFirst marks the replies among the first n messages as held back.
+func holdFirst(messages []wanted, n int) []wanted {
+	out := slices.Clone(messages)
+	for i := range n {
+		out[i].held = out[i].role == RoleAssistant
+	}
+	return out
+}
+
+// agent is the file of a sub-agent, which holds nothing of the session.
+func (g *generator) agent(name string) logFile {
+	g.records, g.last, g.want = nil, "", [][]wanted{nil}
+	g.turns(1)
+	for _, r := range g.records {
+		r["isSidechain"], r["agentId"] = true, "1"
+	}
+	return logFile{name, g.lines()}
 }

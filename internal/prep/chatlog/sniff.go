@@ -112,13 +112,17 @@ var codeTypes = map[string]bool{
 // judgeObject decides by the members of one object, whose end may be missing.
 func judgeObject(raw []byte) kind {
 	seen := map[string]string{}
-	for o := scan.Members(raw); o.Next(); {
+	o := scan.Members(raw)
+	for o.Next() {
 		value := ""
 		switch string(o.Key) {
 		case "type", "subtype", "role":
 			value = scan.Text(o.Value)
 		}
 		seen[string(o.Key)] = value
+	}
+	if _, known := seen[string(o.Key)]; !known && !o.OK() {
+		seen[string(o.Key)] = "" // its value is cut off
 	}
 	has := func(key string) bool { _, ok := seen[key]; return ok }
 	any := func(keys ...string) bool {

@@ -7,7 +7,7 @@ package scan
 //	}
 //
 // OK tells afterwards whether the walk came to the end of a well-formed object
-// with nothing behind it.
+// with nothing behind it. After a walk that broke off, Key is the last key seen.
 type Object struct {
 	Key   []byte // as it is spelt between its quotes; escapes are not resolved
 	Value []byte // the whole value
@@ -61,7 +61,7 @@ func (o *Object) Next() bool {
 	}
 	o.Value = o.b[start:end]
 	o.i, o.more, o.ok = separator(o.b, end, '}')
-	return o.more || o.ok
+	return true
 }
 
 // OK tells whether the whole object was walked and is well-formed.
@@ -112,7 +112,7 @@ func (a *Array) Next() bool {
 	}
 	a.Value = a.b[a.i:end]
 	a.i, a.more, a.ok = separator(a.b, end, ']')
-	return a.more || a.ok
+	return true
 }
 
 // OK tells whether the whole array was walked and is well-formed.
