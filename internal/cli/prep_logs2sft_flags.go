@@ -26,6 +26,7 @@ type logs2sftOptions struct {
 	thinking   string
 	limit      int
 	toolArgs   string
+	parallel   string
 	tools      string
 	system     string
 	model      string
@@ -48,6 +49,7 @@ func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.thinking, "thinking", string(chatlog.ThinkingDrop), "thinking: drop, field (reasoning_content) or tags (<think>)")
 	flags.IntVar(&o.limit, "tool-result-max", 4000, "bytes kept of a tool result, cut in the middle; 0 keeps all")
 	flags.StringVar(&o.toolArgs, "tool-args", string(chatlog.ArgsObject), "arguments of calls: object or string")
+	flags.StringVar(&o.parallel, "parallel-calls", "keep", "several calls of one reply: keep, or split into a message each, as Llama 3.1 wants")
 	flags.StringVar(&o.tools, "tools", "observed", "declared tools: observed, none, or a JSON file with a list of them")
 	flags.StringVar(&o.system, "system", "", "system message for every conversation, instead of that of the log")
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file whose vocabulary measures windows")
@@ -87,7 +89,7 @@ func (o *logs2sftOptions) options(cmd *cobra.Command) (out chatlog.Options, free
 
 // words reads the flags that are one of several words.
 func (o *logs2sftOptions) words(out *chatlog.Options) error {
-	var errs [6]error
+	var errs [7]error
 	out.Format, errs[0] = chatlog.Choose("format", o.format, chatlog.Formats)
 	out.Thinking, errs[1] = chatlog.Choose("thinking", o.thinking, chatlog.Thinkings)
 	out.ToolArgs, errs[2] = chatlog.Choose("tool-args", o.toolArgs, chatlog.ToolArgss)
@@ -104,6 +106,12 @@ func (o *logs2sftOptions) words(out *chatlog.Options) error {
 		out.DropSecrets = true
 	default:
 		errs[4] = fmt.Errorf("--redact is %q, want mask, drop or off", o.redact)
+	}
+	switch o.parallel {
+	case "keep", "split":
+		out.SplitCalls = o.parallel == "split"
+	default:
+		errs[6] = fmt.Errorf("--parallel-calls is %q, want keep or split", o.parallel)
 	}
 	out.Shard, errs[5] = shard.Parse(o.shard)
 	switch {

@@ -1,7 +1,6 @@
 package chatlog
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -17,6 +16,30 @@ import (
 
 // convert writes the files into a folder, converts it and reads the result.
 func convert(t *testing.T, o Options, files ...logFile) ([]Conversation, *Report) {
+	t.Helper()
+	data, report := run(t, o, files...)
+	var out []Conversation
+	for line := range bytes.Lines(data) {
+		var c Conversation
+		dec := json.NewDecoder(bytes.NewReader(line))
+		dec.DisallowUnknownFields()
+		if err := dec.Decode(&c); err != nil {
+			t.Fatalf("output line: %v", err)
+		}
+		out = append(out, c)
+	}
+	return out, report
+}
+
+// output is the text that files are converted to.
+func output(t *testing.T, o Options, files ...logFile) []byte {
+	t.Helper()
+	data, _ := run(t, o, files...)
+	return data
+}
+
+// run converts files; its output is empty when there is no conversation.
+func run(t *testing.T, o Options, files ...logFile) ([]byte, *Report) {
 	t.Helper()
 	dir := t.TempDir()
 	for _, f := range files {
@@ -40,19 +63,7 @@ func convert(t *testing.T, o Options, files ...logFile) ([]Conversation, *Report
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []Conversation
-	s := bufio.NewScanner(bytes.NewReader(data))
-	s.Buffer(nil, 1<<24)
-	for s.Scan() {
-		var c Conversation
-		dec := json.NewDecoder(bytes.NewReader(s.Bytes()))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&c); err != nil {
-			t.Fatalf("output line: %v", err)
-		}
-		out = append(out, c)
-	}
-	return out, report
+	return data, report
 }
 
 // flat prints messages without ids, one a line.

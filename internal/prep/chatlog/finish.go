@@ -39,6 +39,9 @@ func (c *converter) finish(talk *Conversation, s *session, report *Report) []*Co
 			talk.Messages[i].tag()
 		}
 	}
+	if c.o.SplitCalls {
+		talk.Messages = splitCalls(talk.Messages)
+	}
 	windows := []*Conversation{talk}
 	if c.o.Window > 0 {
 		windows = c.windows(talk, report.Dropped)
@@ -66,6 +69,28 @@ func (m *Message) tag() {
 		m.Content = "<think>\n" + m.Reasoning + "\n</think>\n\n" + m.Content
 		m.Reasoning = ""
 	}
+}
+
+// splitCalls puts each of several calls of a reply into a message of its own,
+// followed by its result: some templates, Llama 3.1's among them, refuse more
+// than one.
+func splitCalls(messages []Message) []Message {
+	var out []Message
+	for i := 0; i < len(messages); i++ {
+		m := messages[i]
+		calls := m.ToolCalls
+		if len(calls) < 2 {
+			out = append(out, m)
+			continue
+		}
+		for k := range calls {
+			m.ToolCalls = calls[k : k+1 : k+1]
+			out = append(out, m, messages[i+1+k])
+			m.Content, m.Reasoning = "", ""
+		}
+		i += len(calls)
+	}
+	return out
 }
 
 // clean removes secrets from everything that is written, and settles the text

@@ -33,6 +33,7 @@ type Options struct {
 	Thinking    Thinking          // "": ThinkingDrop
 	ResultLimit int               // bytes kept of a tool result; 0: all
 	ToolArgs    ToolArgs          // "": ArgsObject
+	SplitCalls  bool              // parallel calls become one after the other
 	NoTools     bool              // conversations declare no tools
 	Tools       []json.RawMessage // of every conversation, from ParseTools; nil: those of the input
 	System      string            // system message for every conversation; "": that of the input
