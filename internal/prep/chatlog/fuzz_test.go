@@ -2,9 +2,14 @@ package chatlog
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // FuzzSession feeds files of any content through everything between the lines
@@ -26,6 +31,67 @@ func FuzzSession(f *testing.F) {
 			}
 		}
 		fuzzConvert(t, newSession("f.jsonl", records))
+	})
+}
+
+// fuzzRead reads a file of any content the way a run does, twice.
+func fuzzRead(t *testing.T, k kind, data []byte) {
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, survey := range []bool{true, false} {
+		p := newParser(&Options{ResultLimit: 40}, survey)
+		f := &feeder{ctx: context.Background(), emit: func(task task) bool {
+			rd, err := task.load(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range rd.sessions {
+				fuzzConvert(t, s)
+			}
+			return true
+		}}
+		if err := f.all([]source{{path: path, name: "log", kind: k}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func FuzzExport(f *testing.F) {
+	f.Add([]byte(exportSample()))
+	f.Add([]byte("{\n\"chat_messages\":[{\"sender\":\"assistant\",\"uuid\":\"a\",\"parent_message_uuid\":\"a\",\"content\":[{\"type\":\"tool_result\"}]}]}"))
+	f.Add([]byte(`{"uuid":"c","chat_messages":[{"sender":"human","text":"x"},{"sender":"assistant","text":"y"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, kindExport, data) })
+}
+
+func FuzzAPI(f *testing.F) {
+	f.Add([]byte(requestLine(askHi, sayHello, askMore) + "\n" + responseLine("then")))
+	f.Add([]byte(requestLine(askHi) + "\n" + streamLines(true)))
+	f.Add([]byte(`{"request":` + requestLine(askHi) + `,"response":` + strconv.Quote(streamLines(false)) + `}`))
+	f.Add([]byte("[" + requestLine(askHi, sayHello) + "]"))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, kindAPI, data) })
+}
+
+func FuzzCapture(f *testing.F) {
+	f.Add([]byte(`{"type":"user","session_id":"s","parent_tool_use_id":null,"message":{"content":"hi"}}` + "\n" +
+		`{"type":"assistant","session_id":"s","parent_tool_use_id":"t","message":{"id":"m","content":[{"type":"text","text":"x"}]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, kindStream, data) })
+}
+
+// FuzzSniff decides about anything, and about the same bytes alike.
+func FuzzSniff(f *testing.F) {
+	for _, text := range []string{exportSample(), requestLine(askHi), streamLines(true), userLine("u", "", "x"), `{"a":`, "[", "\x00", "event: ping"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		once, err := sniff(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _ := sniff(iotest.OneByteReader(bytes.NewReader(data))); again != once {
+			t.Fatalf("%q, then %q", once, again)
+		}
 	})
 }
 

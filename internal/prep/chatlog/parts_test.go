@@ -1,0 +1,98 @@
+package chatlog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/qlora/qlora/internal/prep/shard"
+)
+
+// tree writes inputs of every kind and returns their folder.
+func tree(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, text string) {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seed := range uint64(30) {
+		files, _, _ := corpus(seed, 0)
+		for _, f := range files { // sessions of one seed share history, those of two share names
+			text := strings.ReplaceAll(strings.Join(f.lines, "\n"), "-", fmt.Sprintf("-%d-", seed%9))
+			write(fmt.Sprintf("%02d/%s", seed, f.name), text)
+		}
+	}
+	write("export.json", exportSample())
+	var log strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&log, "%s\n%s\n", requestLine(askHi, sayHello, strings.Replace(askMore, "more", fmt.Sprint("more ", i/2), 1)), responseLine(fmt.Sprint("so ", i/3)))
+	}
+	write("proxy.jsonl", log.String())
+	return dir
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// However the work is divided, the same bytes come out.
+func TestWorkersAndShards(t *testing.T) {
+	dir, out := tree(t), t.TempDir()
+	for _, format := range Formats {
+		o := Options{Sources: []string{dir}, Format: format, ResultLimit: 30, Window: 700}
+		var want []byte
+		for _, workers := range []int{1, 2, 8} {
+			o.Workers, o.Out = workers, filepath.Join(out, fmt.Sprint(format, workers))
+			if _, err := Convert(context.Background(), o); err != nil {
+				t.Fatal(err)
+			}
+			got := read(t, o.Out)
+			if want == nil {
+				want = got
+			}
+			if len(got) == 0 || !bytes.Equal(got, want) {
+				t.Errorf("%s, %d workers: %d bytes, want %d", format, workers, len(got), len(want))
+			}
+		}
+		for _, n := range []int{2, 7} {
+			if got := shards(t, o, n); !bytes.Equal(got, want) {
+				t.Errorf("%s, %d parts: %d bytes, want %d", format, n, len(got), len(want))
+			}
+		}
+	}
+}
+
+// shards converts in n parts and merges them.
+func shards(t *testing.T, o Options, n int) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	var parts []string
+	for i := range n {
+		o.Shard = shard.Spec{Index: i + 1, Count: n}
+		o.Out = filepath.Join(dir, fmt.Sprint(i))
+		if _, err := Convert(context.Background(), o); err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, o.Out)
+	}
+	merged := filepath.Join(dir, "merged")
+	if _, err := shard.Merge(context.Background(), merged, parts); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, merged)
+}
