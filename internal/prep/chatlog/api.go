@@ -200,7 +200,7 @@ func (m apiMessage) hash(chain hash.Hash) {
 				text, _ = promptText(b.Text)
 			}
 			if text = strings.TrimSpace(text); text != "" {
-				add(m.role[0], text)
+				add('t', m.role, text)
 			}
 		case blockToolUse:
 			add('c', b.Name, canonical(b.Input))

@@ -209,10 +209,13 @@ func (c *converter) convert(t task, p *parser) (written, error) {
 		}
 		for _, talk := range c.convertSession(unit, s, out.report) {
 			key := shard.Key{Order: fmt.Sprintf("%016x.%08d.%08d", unit, talk.Segment, talk.Window)}
-			for _, line := range c.encode(talk, out.report) {
+			lines := c.encode(talk, out.report)
+			for _, line := range lines {
 				out.records = append(out.records, keyed{key, line})
 			}
-			out.report.count(talk)
+			if len(lines) > 0 {
+				out.report.count(talk)
+			}
 		}
 	}
 	out.report.Records = len(out.records)
@@ -223,7 +226,7 @@ func (c *converter) convert(t task, p *parser) (written, error) {
 func (c *converter) commit(ctx context.Context, out *shard.Writer) error {
 	rep := c.report
 	if rep.Records == 0 && c.o.Shard.Whole() {
-		return fmt.Errorf("%w in %d files (%d lines)", ErrNothing, rep.Files+rep.Others, rep.Lines)
+		return fmt.Errorf("%w in %s (%s)", ErrNothing, count(rep.Files+rep.Others, "file"), count(rep.Lines, "line"))
 	}
 	if err := ctx.Err(); err != nil {
 		return err

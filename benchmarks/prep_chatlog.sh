@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Session logs to conversations: bytes a second and memory, with and without redaction, and a Python script that does the
+# same step, in one run.
+#
+#   benchmarks/prep_chatlog.sh [BYTES] [LONG]
+#
+# BYTES of made-up logs (1 GB) are written under TMPDIR, one in twenty sessions with a line of LONG bytes (none). QLORA is
+# the binary, CORES how many are used, REDACT the modes that are measured ("off mask").
+set -euo pipefail
+cd "$(dirname "$0")/.."
+qlora=$(realpath "${QLORA:-bin/qlora}")
+bytes=${1:-1000000000}
+long=${2:-0}
+cores=${CORES:-2}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+python3 benchmarks/peers/chatlog_tree.py "$work/logs" "$bytes" --long "$long" --sources "${SOURCES:-$(go env GOROOT)/src}"
+size=$(du -sb --apparent-size "$work/logs" | cut -f1)
+cat "$work"/logs/*/*.jsonl >/dev/null # both read from the cache
+
+export GOMAXPROCS=$cores
+for redact in ${REDACT:-off mask}; do
+	/usr/bin/time -f '%e %M' -o "$work/time" "$qlora" prep logs2sft --src "$work/logs" -o "$work/out.jsonl" \
+		--workers "$cores" --redact "$redact" --quiet
+	read -r seconds kilobytes <"$work/time"
+	awk -v s="$seconds" -v k="$kilobytes" -v n="$size" -v mode="$redact" \
+		'BEGIN { printf "qlora, redact %s: %d bytes in %.2f s, %.1f MB/s, %.0f MiB\n", mode, n, s, n / s / 1e6, k / 1024 }'
+done
+[ -n "${NO_PEER:-}" ] || python3 benchmarks/peers/chatlog_peer.py "$work/logs" "$work/peer.jsonl" "$cores"
