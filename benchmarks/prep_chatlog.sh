@@ -4,7 +4,7 @@
 #
 #   benchmarks/prep_chatlog.sh [BYTES] [LONG]
 #
-# BYTES of made-up logs (1 GB) are written under TMPDIR, one in twenty sessions with a line of LONG bytes (none). QLORA is
+# BYTES of made-up logs (1 GB) are written under TMPDIR, one session in 200 with a line of LONG bytes (none). QLORA is
 # the binary, CORES how many are used, REDACT the modes that are measured ("off mask").
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -6,7 +6,7 @@
 Sessions are made up: prompts, replies in several records, parallel calls, results with the copy of the same text that
 the program keeps for itself, abandoned branches, resumed copies of earlier sessions. Results are pieces of the source
 files under --sources, so that escapes are as frequent as in real logs. A few dozen sessions are made; the others are
-these with new ids. --long adds one record with a line of that many bytes to every twentieth session.
+these with new ids. --long adds one record with a line of that many bytes to one session in 200.
 """
 import argparse
 import json
@@ -113,7 +113,7 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / f"session-{name.decode()}.jsonl", "wb") as f:
             f.write(data)
-            if o.long and number % 20 == 0:
+            if o.long and number % 200 == 0:
                 f.write(b'{"type":"user","uuid":"long-%s","parentUuid":null,"isMeta":true,"message":{"role":"user","content":"x"},'
                         b'"toolUseResult":{"stdout":"' % name + b"y" * o.long + b'"}}\n')
         written += len(data)

@@ -54,7 +54,7 @@ func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.system, "system", "", "system message for every conversation, instead of that of the log")
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file whose vocabulary measures windows")
 	flags.IntVarP(&o.window, "context", "c", 0, "tokens of a conversation at most; 0 is no limit")
-	flags.StringVar(&o.redact, "redact", "mask", "secrets and personal data: mask, drop (the conversation) or off")
+	flags.StringVar(&o.redact, "redact", redactDefault, "secrets and personal data: mask, drop (the conversation) or off")
 	flags.BoolVar(&o.strict, "strict", false, "end at the first thing that cannot be read")
 	flags.IntVar(&o.workers, "workers", 0, "files read at once; 0 is one for each core; the output is the same")
 	flags.StringVar(&o.shard, "shard", "", "convert part i of n, as i/n, for qlora prep merge")
