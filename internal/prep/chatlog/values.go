@@ -87,14 +87,12 @@ func (v *values) start() (byte, error) {
 func (v *values) take(buf []byte, out *value) ([]byte, error) {
 	var b brackets
 	for {
-		chunk, err := v.r.Peek(1)
-		if errors.Is(err, io.EOF) {
+		if _, err := v.r.Peek(1); errors.Is(err, io.EOF) {
 			return buf, errTorn
-		}
-		if err != nil {
+		} else if err != nil {
 			return buf, fmt.Errorf("read value at line %d: %w", out.line, err)
 		}
-		chunk, _ = v.r.Peek(v.r.Buffered()) // what is there cannot fail
+		chunk, _ := v.r.Peek(v.r.Buffered()) // what is there cannot fail
 		n, done := b.pass(chunk)
 		v.line += bytes.Count(chunk[:n], []byte("\n"))
 		if len(buf)+n > v.limit {
