@@ -25,6 +25,6 @@ for redact in ${REDACT:-off mask}; do
 		--workers "$cores" --redact "$redact" --quiet
 	read -r seconds kilobytes <"$work/time"
 	awk -v s="$seconds" -v k="$kilobytes" -v n="$size" -v mode="$redact" \
-		'BEGIN { printf "qlora, redact %s: %d bytes in %.2f s, %.1f MB/s, %.0f MiB\n", mode, n, s, n / s / 1e6, k / 1024 }'
+		'BEGIN { printf "qlora, redact %s: %.0f bytes in %.2f s, %.1f MB/s, %.0f MiB\n", mode, n, s, n / s / 1e6, k / 1024 }'
 done
 [ -n "${NO_PEER:-}" ] || python3 benchmarks/peers/chatlog_peer.py "$work/logs" "$work/peer.jsonl" "$cores"

@@ -69,6 +69,9 @@ func TestSingleSessions(t *testing.T) {
 			userLine("u1", "", "one"), replyLine("a1", "u1", "m1", "1"),
 			userLine("u3", "lost", "three"), replyLine("a3", "u3", "m3", "3"),
 		}, []string{"u:one | a:1", "u:three | a:3"}},
+		{"a tree without a reply is not the branch", []string{
+			userLine("u1", "", "hi"), replyLine("a1", "u1", "m1", "hello"), userLine("u2", "", "<command-name>/exit</command-name>"),
+		}, []string{"u:hi | a:hello"}},
 		{"a call without a result goes, the rest stays as context", []string{
 			userLine("u1", "", "go"), replyLine("a1", "u1", "m1", "I will."), callLine("a2", "a1", "m1", "t1", "{}"),
 			userLine("u2", "a2", "well?"), replyLine("a3", "u2", "m2", "sorry"),

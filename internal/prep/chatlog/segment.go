@@ -33,14 +33,21 @@ func (s *session) segments(sidechains bool) []segment {
 }
 
 // activeLeaf is the end of the branch that the session is on: below the leaf
-// that the last prompt names, or else the latest thing said.
+// that the last prompt names, or else the latest thing said. Of several trees
+// those in which the model said something come first.
 func (s *session) activeLeaf() *record {
 	if leaf := s.byUUID[s.leaf]; leaf != nil && !leaf.Sidechain {
 		return s.lastTalk(leaf)
 	}
+	answered := map[*record]bool{}
+	for _, r := range s.records {
+		if r.Type == typeAssistant && !r.Sidechain {
+			answered[s.roots[r]] = true
+		}
+	}
 	var best *record
 	for _, r := range s.records {
-		if r.isTalk() && !r.Sidechain && !s.inner[r] {
+		if r.isTalk() && !r.Sidechain && !s.inner[r] && (len(answered) == 0 || answered[s.roots[r]]) {
 			best = latest(best, r)
 		}
 	}
