@@ -21,10 +21,12 @@ cat "$work"/logs/*/*.jsonl >/dev/null # both read from the cache
 
 export GOMAXPROCS=$cores
 for redact in ${REDACT:-off mask}; do
-	/usr/bin/time -f '%e %M' -o "$work/time" "$qlora" prep logs2sft --src "$work/logs" -o "$work/out.jsonl" \
+	/usr/bin/time -f '%e %M %U %S' -o "$work/time" "$qlora" prep logs2sft --src "$work/logs" -o "$work/out.jsonl" \
 		--workers "$cores" --redact "$redact" --quiet
-	read -r seconds kilobytes <"$work/time"
-	awk -v s="$seconds" -v k="$kilobytes" -v n="$size" -v mode="$redact" \
-		'BEGIN { printf "qlora, redact %s: %.0f bytes in %.2f s, %.1f MB/s, %.0f MiB\n", mode, n, s, n / s / 1e6, k / 1024 }'
+	read -r seconds kilobytes user system <"$work/time"
+	awk -v s="$seconds" -v k="$kilobytes" -v n="$size" -v mode="$redact" -v cpu="$user $system" 'BEGIN {
+		split(cpu, part, " "); busy = part[1] + part[2]
+		printf "qlora, redact %s: %.0f bytes in %.2f s, %.1f MB/s; %.2f s of processor, %.1f MB a second of it; %.0f MiB\n",
+			mode, n, s, n / s / 1e6, busy, n / busy / 1e6, k / 1024 }'
 done
 [ -n "${NO_PEER:-}" ] || python3 benchmarks/peers/chatlog_peer.py "$work/logs" "$work/peer.jsonl" "$cores"

@@ -5,6 +5,7 @@ message id, write messages. For comparison with `qlora prep logs2sft`.
     chatlog_peer.py FOLDER OUT.jsonl [PROCESSES]
 """
 import json
+import resource
 import sys
 import time
 from multiprocessing import Pool
@@ -67,7 +68,9 @@ def main():
             total += size
             out.write(line + "\n")
     seconds = time.time() - start
-    print(f"python: {total} bytes in {seconds:.2f} s, {total / seconds / 1e6:.1f} MB/s")
+    busy = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(f"python: {total} bytes in {seconds:.2f} s, {total / seconds / 1e6:.1f} MB/s; "
+          f"{busy:.2f} s of processor, {total / busy / 1e6:.1f} MB a second of it")
 
 
 if __name__ == "__main__":
