@@ -304,3 +304,17 @@ func TestStoredResults(t *testing.T) {
 		}
 	}
 }
+
+// Tools are declared with what their calls had in common, whatever the names
+// of their arguments.
+func TestObservedTools(t *testing.T) {
+	lines := []string{userLine("u1", "", "go"),
+		callLine("a1", "u1", "m1", "t1", `{"n":1,"path":"x","on":true,"a\u00e4\"":null}`), resultLine("r1", "a1", "t1", "ok"),
+		callLine("a2", "r1", "m2", "t2", `"{\"n\":1.5,\"path\":\"y\",\"list\":[],\"on\":{}}"`), resultLine("r2", "a2", "t2", "ok")}
+	got, _ := convert(t, Options{}, logFile{"a.jsonl", lines})
+	want := `{"type":"function","function":{"name":"Bash","description":"","parameters":{"type":"object","properties":{"aä\"":{},"list":{"type":"array"},` +
+		`"n":{"type":"number"},"on":{},"path":{"type":"string"}},"required":["n","on","path"]}}}`
+	if len(got) != 1 || len(got[0].Tools) != 1 || string(got[0].Tools[0]) != want {
+		t.Errorf("got %s", got[0].Tools)
+	}
+}

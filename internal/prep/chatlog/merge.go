@@ -140,15 +140,9 @@ func fuller(a, b block) block {
 }
 
 // arguments returns the input of a call as a JSON object, its keys in the
-// order of the log. Old logs hold it as a string of JSON. ok is false when
-// there is no object in it.
+// order of the log. ok is false when there is no object in it.
 func arguments(raw []byte) (object []byte, ok bool) {
-	if scan.Kind(raw) == '"' {
-		if text, ok := scan.AppendString(nil, bytes.TrimSpace(raw)); ok && len(text) > 0 {
-			raw = text
-		}
-	}
-	raw = bytes.TrimSpace(raw)
+	raw = unquoted(raw)
 	if isNull(raw) {
 		return []byte("{}"), true
 	}
@@ -156,4 +150,14 @@ func arguments(raw []byte) (object []byte, ok bool) {
 		return nil, false
 	}
 	return raw, true
+}
+
+// unquoted is the input of a call; old logs hold it as a string of JSON.
+func unquoted(raw []byte) []byte {
+	if scan.Kind(raw) == '"' {
+		if text, ok := scan.AppendString(nil, bytes.TrimSpace(raw)); ok && len(text) > 0 {
+			raw = text
+		}
+	}
+	return bytes.TrimSpace(raw)
 }

@@ -36,12 +36,10 @@ func (t *toolbox) learn(name string, input []byte) {
 		t.tools[name] = u
 	}
 	u.calls++
-	object, ok := arguments(input)
-	if !ok {
-		return
-	}
-	for o := scan.Members(object); o.Next(); {
-		u.argument(string(o.Key)).note(o.Value)
+	for o := scan.Members(unquoted(input)); o.Next(); {
+		if key, ok := o.Name(); ok {
+			u.argument(key).note(o.Value)
+		}
 	}
 }
 
@@ -109,11 +107,11 @@ func (t *toolbox) declare(name string) tool {
 	for _, key := range keys {
 		a := u.arguments[key]
 		properties = comma(properties, '{')
-		properties = append(append(append(properties, '"'), key...), `":`...) // spelt as in the log
+		properties = append(scan.AppendQuoted(properties, key), ':')
 		properties = append(properties, a.schema()...)
 		if a.calls >= u.calls {
 			required = comma(required, '[')
-			required = append(append(append(required, '"'), key...), '"')
+			required = scan.AppendQuoted(required, key)
 		}
 	}
 	b := append([]byte(`{"type":"function","function":{"name":`), scan.AppendQuoted(nil, name)...)

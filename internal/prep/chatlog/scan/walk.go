@@ -1,5 +1,7 @@
 package scan
 
+import "bytes"
+
 // Object walks over the members of a JSON object:
 //
 //	for o := scan.Members(raw); o.Next(); {
@@ -62,6 +64,14 @@ func (o *Object) Next() bool {
 	o.Value = o.b[start:end]
 	o.i, o.more, o.ok = separator(o.b, end, '}')
 	return true
+}
+
+// Name is Key decoded; ok is false when its escapes are broken.
+func (o *Object) Name() (name string, ok bool) {
+	if bytes.IndexByte(o.Key, '\\') < 0 {
+		return string(o.Key), true
+	}
+	return String(append(append([]byte{'"'}, o.Key...), '"'))
 }
 
 // OK tells whether the whole object was walked and is well-formed.
