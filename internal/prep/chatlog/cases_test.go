@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Short forms of records for tests that are about one thing.
@@ -335,5 +336,21 @@ func TestSampleLogs(t *testing.T) {
 	}
 	if report.Held[heldInterrupted] != 1 || report.Held[heldRejected] != 1 {
 		t.Errorf("held back: %v", report.Held)
+	}
+}
+
+// A session of which every other record is lost is many trees, and still read
+// in time that grows with its length.
+func TestManyLostRecords(t *testing.T) {
+	var lines []string
+	for i := range 40000 {
+		lines = append(lines, userLine(fmt.Sprint("u", i), fmt.Sprint("lost", i), "hi"), replyLine(fmt.Sprint("a", i), fmt.Sprint("u", i), fmt.Sprint("m", i), "hello"))
+	}
+	start := time.Now()
+	if got, _ := convert(t, Options{}, logFile{"s.jsonl", lines}); len(got) != 40000 {
+		t.Errorf("%d conversations", len(got))
+	}
+	if took := time.Since(start); took > 30*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
