@@ -27,18 +27,21 @@ func (b *builder) begin() []int32 {
 	return nil
 }
 
-// turnCounts are assistant turns that a report warns about.
+// turnCounts are assistant turns, and parts of records, that a report warns
+// about.
 type turnCounts struct {
 	open      int // no end token closes them
 	lostCalls int // the template leaves their tool calls out
+	// lostContext is 1 for a FIM record whose context the model has no way to
+	// show.
+	lostContext int
 }
 
 // encode makes one sequence of a record, however long.
 func (b *builder) encode(r *record) (s *encoded, counts turnCounts, err error) {
 	switch r.kind {
 	case KindFIM:
-		s, err = b.fim(r, 0)
-		return s, counts, err
+		return b.fim(r, 0)
 	case KindText:
 		s, err = b.plain([]piece{{r.completion, true}})
 		return s, counts, err

@@ -3,126 +3,100 @@ package dataset
 import (
 	"errors"
 	"fmt"
-	"strings"
+
+	"github.com/qlora/qlora/internal/dataset/jinja"
 )
 
-// fimFamily spells the fill-in-the-middle tokens of a family of models. Sources
-// are the families' model cards; llama.cpp looks for the same spellings.
-type fimFamily struct {
-	name                   string
-	prefix, suffix, middle string
-	end                    []string // what ends the middle, most fitting first
-}
-
-var fimFamilies = []fimFamily{
-	{"qwen", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", []string{"<|endoftext|>", "<|file_separator|>", "<eos>"}}, // and CodeGemma
-	{"starcoder", "<fim_prefix>", "<fim_suffix>", "<fim_middle>", []string{"<|endoftext|>"}},                                 // and Granite Code
-	{"santacoder", "<fim-prefix>", "<fim-suffix>", "<fim-middle>", []string{"<|endoftext|>"}},
-	{"deepseek", "<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", []string{"<｜end▁of▁sentence｜>", "<|EOT|>"}},
-	{"codellama", "▁<PRE>", "▁<SUF>", "▁<MID>", []string{"▁<EOT>"}},
-	{"codellama", "<PRE>", "<SUF>", "<MID>", []string{"<EOT>"}},
-	{"glm", "<|code_prefix|>", "<|code_suffix|>", "<|code_middle|>", []string{"<|endoftext|>"}},
-	{"falcon", "<|prefix|>", "<|suffix|>", "<|middle|>", []string{"<|endoftext|>", "<|end_of_text|>"}},
-}
-
-// FIMTokens are the special tokens of a fill-in-the-middle sample, laid out as
-// Prefix p Suffix s Middle m End.
-type FIMTokens struct {
-	Prefix, Suffix, Middle, End int32
-	Family                      string // "" when the model names tokens of no known family
-}
-
-// FindFIM takes the tokens that the model file names and, where it names none,
-// those of a known family that its vocabulary holds.
-func FindFIM(t Tokenizer) (FIMTokens, error) {
-	f := FIMTokens{Prefix: t.FIMPrefix(), Suffix: t.FIMSuffix(), Middle: t.FIMMiddle(), End: -1}
-	if f.Prefix >= 0 && f.Suffix >= 0 && f.Middle >= 0 {
-		named := strings.TrimSpace(t.Decode([]int32{f.Prefix}))
-		for _, family := range fimFamilies {
-			if strings.TrimPrefix(family.prefix, "▁") == strings.TrimPrefix(named, "▁") {
-				f.Family = family.name
-				f.End = findEnd(t, family.end)
-				break
-			}
-		}
-		return f.finish(t)
-	}
-	for _, family := range fimFamilies {
-		prefix, ok1 := t.Lookup(family.prefix)
-		suffix, ok2 := t.Lookup(family.suffix)
-		middle, ok3 := t.Lookup(family.middle)
-		if ok1 && ok2 && ok3 {
-			f = FIMTokens{prefix, suffix, middle, findEnd(t, family.end), family.name}
-			return f.finish(t)
-		}
-	}
-	return f, errNoFIM
-}
-
-var errNoFIM = errors.New("the model has no fill-in-the-middle tokens, which FIM records need")
-
-func findEnd(t Tokenizer, pieces []string) int32 {
-	for _, p := range pieces {
-		if id, ok := t.Lookup(p); ok {
-			return id
-		}
-	}
-	return -1
-}
-
-func (f FIMTokens) finish(t Tokenizer) (FIMTokens, error) {
-	if f.End < 0 {
-		f.End = endOfText(t)
-	}
-	if f.End < 0 {
-		return f, errNoEnd
-	}
-	return f, nil
-}
-
-var errNoEnd = errors.New("the model has no token for the end of a text")
-
-// endOfText closes plain text and completions.
-func endOfText(t Tokenizer) int32 {
-	if t.EOS() >= 0 {
-		return t.EOS()
-	}
-	return t.EOT()
-}
-
 // fim lays out a fill-in-the-middle record. With limit above 0 a longer one
-// loses text far from the hole: the start of the prefix and the end of the
-// suffix, in the proportion 3 to 1 that llama.cpp's infill keeps.
-func (b *builder) fim(r *record, limit int) (*encoded, error) {
+// loses what is least near to the hole: first the files shown before it, from
+// the first on; then the start of the prefix and the end of the suffix, in the
+// proportion 3 to 1 that llama.cpp's infill keeps.
+func (b *builder) fim(r *record, limit int) (s *encoded, counts turnCounts, err error) {
 	f, err := b.fimTokens()
 	if err != nil {
-		return nil, err
+		return nil, counts, err
 	}
-	var parts [3][]int32
-	for i, text := range []string{r.prefix, r.suffix, r.middle} {
-		if parts[i], err = b.e.raw(text); err != nil {
-			return nil, fmt.Errorf("tokenise: %w", err)
+	sample := r.fim
+	if f.files == nil && len(sample.Context) > 0 {
+		sample.Context, counts.lostContext = nil, 1
+	}
+	for {
+		parts, size, err := b.encodeSegments(sample.layout(f.files))
+		if err != nil {
+			return nil, counts, err
+		}
+		size += len(b.begin())
+		if limit <= 0 || size <= limit {
+			return b.assembleFIM(f, parts), counts, nil
+		}
+		if len(sample.Context) > 0 {
+			sample.Context = sample.Context[1:]
+			continue
+		}
+		if !trimHole(parts, size-limit) {
+			return nil, counts, nil
+		}
+		return b.assembleFIM(f, parts), counts, nil
+	}
+}
+
+// part is a segment and the tokens of its text.
+type part struct {
+	segment
+	tokens []int32
+}
+
+// encodeSegments encodes the text of each segment and adds up the tokens,
+// those of the special ones included.
+func (b *builder) encodeSegments(segments []segment) (parts []part, size int, err error) {
+	for _, s := range segments {
+		p := part{segment: s}
+		if s.role >= tokenPrefix {
+			size++
+		} else if p.tokens, err = b.e.raw(s.text); err != nil {
+			return nil, 0, fmt.Errorf("tokenise: %w", err)
+		}
+		size += len(p.tokens)
+		parts = append(parts, p)
+	}
+	return parts, size, nil
+}
+
+// trimHole cuts excess tokens off prefix and suffix, if they have as many.
+func trimHole(parts []part, excess int) bool {
+	var prefix, suffix *part
+	for i := range parts {
+		switch parts[i].role {
+		case holePrefix:
+			prefix = &parts[i]
+		case holeSuffix:
+			suffix = &parts[i]
 		}
 	}
-	prefix, suffix, middle := parts[0], parts[1], parts[2]
-	if limit > 0 {
-		fixed := 4 + len(middle) + len(b.begin())
-		if fixed > limit {
-			return nil, nil
-		}
-		prefix, suffix = trimContext(prefix, suffix, limit-fixed)
+	room := len(prefix.tokens) + len(suffix.tokens) - excess
+	if room < 0 {
+		return false
+	}
+	prefix.tokens, suffix.tokens = trimContext(prefix.tokens, suffix.tokens, room)
+	return true
+}
+
+func (b *builder) assembleFIM(f FIMTokens, parts []part) *encoded {
+	special := map[segmentKind]int32{
+		tokenPrefix: f.Prefix, tokenSuffix: f.Suffix, tokenMiddle: f.Middle, tokenEnd: f.End, tokenRepo: f.Repo, tokenSep: f.Sep,
 	}
 	all := b.o.Loss == LossAll
 	out := &encoded{}
 	out.add(false, b.begin()...)
-	out.add(all, f.Prefix)
-	out.add(all, prefix...)
-	out.add(all, f.Suffix)
-	out.add(all, suffix...)
-	out.add(all, f.Middle)
-	out.add(true, middle...)
-	out.add(true, f.End)
-	return out, nil
+	for _, p := range parts {
+		train := all || p.role == holeMiddle || p.role == tokenEnd
+		if id, ok := special[p.role]; !ok {
+			out.add(train, p.tokens...)
+		} else if id >= 0 { // a family may lack the token before the repository's name
+			out.add(train, id)
+		}
+	}
+	return out
 }
 
 // trimContext keeps at most room tokens around the hole. What one side does
@@ -134,4 +108,51 @@ func trimContext(prefix, suffix []int32, room int) (p, s []int32) {
 	after := min(len(suffix), max(room/4, room-len(prefix)))
 	before := min(len(prefix), room-after)
 	return prefix[len(prefix)-before:], suffix[:after]
+}
+
+// readFIM takes prefix, middle and suffix; and repo, path and context where
+// there is a context. Without one the other two are not looked at.
+func (r *record) readFIM(d *jinja.Dict) error {
+	s := &r.fim
+	err := readStrings(d, map[string]*string{"prefix": &s.Prefix, "suffix": &s.Suffix, "middle": &s.Middle})
+	if err == nil && s.Middle == "" {
+		err = errors.New("middle is empty")
+	}
+	if err != nil || !has(d, "context") {
+		return err
+	}
+	if s.Context, err = readContext(d); err != nil || len(s.Context) == 0 {
+		return err
+	}
+	if has(d, "repo") {
+		err = readStrings(d, map[string]*string{"repo": &s.Repo})
+	}
+	if err == nil && !has(d, "path") {
+		err = errors.New("a record with a context needs the path of its own file")
+	}
+	if err != nil {
+		return err
+	}
+	return readStrings(d, map[string]*string{"path": &s.Path})
+}
+
+func readContext(d *jinja.Dict) ([]ContextFile, error) {
+	v, _ := d.Get("context")
+	list, ok := v.([]any)
+	if !ok {
+		return nil, errors.New("context is not a list")
+	}
+	var files []ContextFile
+	for i, item := range list {
+		entry, ok := item.(*jinja.Dict)
+		if !ok || !has(entry, "path") || !has(entry, "content") {
+			return nil, fmt.Errorf("context file %d is no object with path and content", i+1)
+		}
+		var f ContextFile
+		if err := readStrings(entry, map[string]*string{"path": &f.Path, "content": &f.Content}); err != nil {
+			return nil, fmt.Errorf("context file %d: %w", i+1, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }

@@ -82,7 +82,8 @@ var errOverLength = errors.New("over-length record")
 
 func (b *builder) truncate(r *record, s *encoded) (*encoded, error) {
 	if r.kind == KindFIM {
-		return b.fim(r, b.o.MaxLength)
+		short, _, err := b.fim(r, b.o.MaxLength)
+		return short, err
 	}
 	n := b.o.MaxLength
 	return &encoded{tokens: s.tokens[:n:n], train: s.train[:n:n]}, nil

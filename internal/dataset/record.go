@@ -17,7 +17,7 @@ type Kind string
 const (
 	KindMessages   Kind = "messages"          // messages, perhaps tools
 	KindShareGPT   Kind = "sharegpt"          // conversations of from and value
-	KindFIM        Kind = "fim"               // prefix, suffix, middle
+	KindFIM        Kind = "fim"               // prefix, suffix, middle, perhaps context
 	KindCompletion Kind = "prompt/completion" // prompt, completion
 	KindAlpaca     Kind = "alpaca"            // instruction, input, output
 	KindText       Kind = "text"              // text
@@ -45,10 +45,9 @@ var kindKeys = []struct {
 type record struct {
 	kind Kind
 	chat *chat
-	// prompt and completion of plain completions; prefix, suffix and middle of
-	// FIM; completion alone of text.
-	prompt, completion     string
-	prefix, suffix, middle string
+	// prompt and completion of plain completions; completion alone of text.
+	prompt, completion string
+	fim                FIMSample
 }
 
 // chat is a conversation as a chat template sees it.
@@ -85,10 +84,7 @@ func parseRecord(line []byte) (*record, error) {
 	case KindCompletion:
 		err = r.readCompletion(d)
 	case KindFIM:
-		err = readStrings(d, map[string]*string{"prefix": &r.prefix, "suffix": &r.suffix, "middle": &r.middle})
-		if err == nil && r.middle == "" {
-			err = errors.New("middle is empty")
-		}
+		err = r.readFIM(d)
 	case KindText:
 		err = readStrings(d, map[string]*string{"text": &r.completion})
 		if err == nil && r.completion == "" {

@@ -34,7 +34,10 @@ type Report struct {
 	OpenTurns int `json:"turns_without_end"`
 	// LostCalls counts assistant turns whose tool calls the template leaves
 	// out. Those that say nothing else are not trained on.
-	LostCalls    int           `json:"turns_without_calls"`
+	LostCalls int `json:"turns_without_calls"`
+	// LostContexts counts FIM records whose context files are left out because
+	// models of this family were not trained with any.
+	LostContexts int           `json:"fim_without_context"`
 	SkippedLines int           `json:"skipped_lines"`
 	Skipped      []SkippedLine `json:"skipped,omitempty"` // the first few
 }
@@ -128,6 +131,7 @@ func (r *Report) count(file *FileReport, out outcome) {
 	file.Records++
 	r.OpenTurns += out.turns.open
 	r.LostCalls += out.turns.lostCalls
+	r.LostContexts += out.turns.lostContext
 	if !out.over {
 		return
 	}
@@ -200,6 +204,9 @@ func (r *Report) writeNotes(b *strings.Builder) {
 			b.WriteString("; those that say nothing else are not trained on")
 		}
 		b.WriteByte('\n')
+	}
+	if r.LostContexts > 0 {
+		fmt.Fprintf(b, "note: %s fill-in-the-middle records lose their context files, for which the model has no tokens\n", number(r.LostContexts))
 	}
 	if r.Dated {
 		b.WriteString("note: the chat template prints the date, so tokens differ from day to day\n")
