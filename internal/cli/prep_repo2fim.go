@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"runtime"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/prep/fim"
@@ -14,21 +12,30 @@ import (
 
 const repo2fimLong = `Repo2fim turns the source files of repositories into fill-in-the-middle records,
 one JSON line each: {"prefix": ..., "suffix": ..., "middle": ..., "path": ...}.
-With --format text it writes the files as plain text in pieces instead.
+With --format text it writes plain text instead: the files in pieces, or, with
+--family, such samples spelled with a family's special tokens.
 
 It reads the files that git tracks; without git, those that the .gitignore files
-leave. Vendored, generated, minified, binary and over-long files, lock files,
-test data and files that spell control tokens are left out and counted.
+leave; with --rev, those of a commit, for which the repository may be bare.
+Vendored, generated, minified, binary and over-long files, lock files, test data,
+links and files that spell control tokens are left out, each counted by reason.
+--license keeps only files under the licenses named, which are read from SPDX
+tags, the comment at the top of a file and the nearest license file above it.
 
-The middle is a Go statement, block or function body, some whole lines, or a run
-of characters; --spans sets how often each is tried first. Prefix, middle and
-suffix together are a window of the file, byte for byte, of at most --max-chars.
-One seed gives one output, whatever the number of workers.`
+The middle is a node of the syntax tree, some whole lines or the rest of one, a
+run of characters, or an edge of the file; --spans sets how often each is tried
+first. Languages without a grammar use lines for syntax, which is counted.
+Prefix, middle and suffix together are a window of the file, byte for byte.
+--level sets how often a record also carries other files of the repository, in
+"context": what the file imports and its neighbours, in order of dependency,
+never a near copy of it. The trainer writes each family's own tokens for them.
 
-type repo2fimOptions struct {
-	fim.Options
-	spans string
-}
+Secrets are masked before anything is cut. --max-chars, or -c in tokens of the
+vocabulary of -m, bounds a record; without -m a token is taken for 3 bytes.
+
+One seed gives one output, whatever the number of workers. --shard 2/7 handles
+the second of seven parts of the files; "qlora prep merge" joins all parts to
+the same bytes.`
 
 func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 	o := repo2fimOptions{Options: fim.DefaultOptions()}
@@ -38,7 +45,10 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 		Long:  repo2fimLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
 		Example: `  qlora prep repo2fim --repo . --out data/fim.jsonl
   qlora prep repo2fim --repo ~/src/app --repo ~/src/lib --lang go --max-chars 2000 --out data/fim.jsonl
-  qlora prep repo2fim --repo . --format text --out data/code.jsonl`,
+  qlora prep repo2fim --repo app.git --rev v1.2 --license MIT,Apache-2.0 --out data/fim.jsonl
+  qlora prep repo2fim --repo . --level repo:1 -m base.gguf -c 4096 --out data/fim.jsonl
+  qlora prep repo2fim --repo . --format text --family qwen --out data/qwen.jsonl
+  qlora prep repo2fim --repo . --shard 2/7 --out parts/fim-2.jsonl`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			first := ""
@@ -48,12 +58,7 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "repo", first, "out", o.Out); err != nil {
 				return err
 			}
-			shares, err := fim.ParseShares(o.spans)
-			if err != nil {
-				return asUsage(cmd, err)
-			}
-			o.Shares = shares
-			if err := o.Check(); err != nil {
+			if err := o.parse(cmd.Flags()); err != nil {
 				return asUsage(cmd, err)
 			}
 			return o.run(cmd.Context(), s)
@@ -63,33 +68,18 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 	return cmd
 }
 
-func (o *repo2fimOptions) addFlags(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringArrayVar(&o.Repos, "repo", nil, "repository to read; may be given several times")
-	flags.StringVarP(&o.Out, "out", "o", "", "file to write")
-	enumVar(flags, &o.Format, "format", o.Format, []string{fim.FormatFIM, fim.FormatText}, "kind of record")
-	flags.StringSliceVar(&o.Languages, "lang", nil, "languages to keep, such as go,python (default all)")
-	flags.IntVar(&o.MaxChars, "max-chars", o.MaxChars, "bytes of a record's text; about a third as many tokens")
-	flags.IntVar(&o.MaxMiddle, "max-middle", o.MaxMiddle, "bytes of a middle")
-	flags.IntVar(&o.PerFile, "per-file", o.PerFile, "records of one file at most")
-	flags.Int64Var(&o.MaxFile, "max-file", o.MaxFile, "bytes of a file at most; longer ones are left out")
-	flags.StringVar(&o.spans, "spans", o.Shares.String(), "how often each way of choosing the middle is tried first")
-	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of all random choices")
-	flags.IntVar(&o.Workers, "workers", runtime.GOMAXPROCS(0), "files looked at together")
-}
-
 func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
+	done, err := o.countTokens()
+	if err != nil {
+		return err
+	}
+	defer done()
 	bar := &byteProgress{s: s, label: "reading files"}
 	o.Total, o.Progress = bar.start, bar.add
 	report, err := fim.Convert(ctx, o.Options)
 	bar.finish()
-	if errors.Is(err, fim.ErrNothing) {
-		talkTally(s, "files left out", report.Left)
-		return ui.Fail(ui.ExitInvalid, err, "check --repo and --lang; git lists tracked files only, so add new files first")
-	}
 	if err != nil {
-		return prepFailure(err)
+		return o.failure(s, report, err)
 	}
 	o.talk(s, report)
 	if err := s.Event("summary", report); err != nil {
@@ -98,20 +88,13 @@ func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
 	return skippedInput(s, "file", report.Problems, report.Skipped)
 }
 
-func (o *repo2fimOptions) talk(s *ui.Streams, r *fim.Report) {
-	for _, l := range r.Repos {
-		if l.Note != "" {
-			s.Infof("%s: %s; read %d files by walking the folder\n", l.Dir, l.Note, l.Files)
-		} else {
-			s.Infof("%s: %d files that git tracks\n", l.Dir, l.Files)
-		}
+func (o *repo2fimOptions) failure(s *ui.Streams, r *fim.Report, err error) error {
+	switch {
+	case errors.Is(err, fim.ErrNothing):
+		talkTally(s, "files left out", r.Left)
+		return ui.Fail(ui.ExitInvalid, err, "check --repo, --lang and --license; git lists tracked files only, so add new files first")
+	case errors.Is(err, fim.ErrRev):
+		return ui.Fail(ui.ExitInvalid, err, "--rev names a commit, tag or branch that every --repo has")
 	}
-	talkTally(s, "files left out", r.Left)
-	talkTally(s, "records by language", r.Languages)
-	talkTally(s, "records by kind of middle", r.Kinds)
-	if r.Unparsed > 0 {
-		s.Infof("%d Go files do not parse: no spans by syntax from them\n", r.Unparsed)
-	}
-	s.Printf("%s: %d records from %d of %d files, %s\n",
-		o.Out, r.Records, r.Used, r.Files, humanize.IBytes(uint64(r.OutBytes)))
+	return prepFailure(err)
 }

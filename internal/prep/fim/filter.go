@@ -7,26 +7,34 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	enry "github.com/go-enry/go-enry/v2"
 )
 
 // Reasons for leaving a file out.
 const (
-	reasonVendored  = "vendored"
-	reasonTestdata  = "test data"
-	reasonLock      = "lock file"
-	reasonGenerated = "generated"
-	reasonMinified  = "minified or long lines"
-	reasonBinary    = "binary or not UTF-8"
-	reasonTooLong   = "too long"
-	reasonTooShort  = "too short"
-	reasonLanguage  = "language not wanted"
-	reasonUnknown   = "not a known language"
-	reasonIrregular = "link, submodule or missing"
-	reasonPointer   = "git-lfs pointer"
-	reasonSentinel  = "holds fill-in-the-middle tokens"
-	reasonSymbols   = "mostly symbols"
-	reasonDuplicate = "same content as an earlier file"
-	reasonNoSpan    = "no usable span"
+	reasonVendored   = "vendored"
+	reasonTestdata   = "test data"
+	reasonLock       = "lock file"
+	reasonGenerated  = "generated"
+	reasonMinified   = "minified or long lines"
+	reasonBinary     = "binary or not UTF-8"
+	reasonTooLong    = "too long"
+	reasonTooShort   = "too short"
+	reasonLanguage   = "language not wanted"
+	reasonData       = "data, not code"
+	reasonUnknown    = "not a known language"
+	reasonIrregular  = "link, submodule or missing"
+	reasonPointer    = "git-lfs pointer"
+	reasonSentinel   = "holds fill-in-the-middle tokens"
+	reasonSymbols    = "mostly symbols"
+	reasonBlob       = "long run of encoded data"
+	reasonDuplicate  = "same content as an earlier file"
+	reasonNoSpan     = "no usable span"
+	reasonLicense    = "license not allowed"
+	reasonNoLicense  = "license not known"
+	reasonSecret     = "holds a secret"
+	reasonOverBudget = "no window fits the tokens"
 )
 
 // Bounds on files: what is smaller teaches nothing, what is wider is data.
@@ -35,16 +43,17 @@ const (
 	maxLine     = 1000
 	maxMeanLine = 100
 	minLetters  = 0.25
-	binaryProbe = 8000
+	maxEncoded  = 512 // bytes of base64 or hex in one run
 )
 
+// vendorFolders hold other people's code; linguist knows more of them.
 var vendorFolders = map[string]bool{
 	"vendor": true, "node_modules": true, "third_party": true, "thirdparty": true, "bower_components": true,
-	"dist": true, ".venv": true, "venv": true, "site-packages": true, "pods": true, "external": true, ".yarn": true,
+	".venv": true, "venv": true, "site-packages": true, "pods": true, ".yarn": true,
 }
 
 var testdataFolders = map[string]bool{
-	"testdata": true, "__snapshots__": true, "fixtures": true,
+	"testdata": true, "__snapshots__": true, "fixtures": true, "fixture": true,
 }
 
 var lockFiles = map[string]bool{
@@ -63,58 +72,74 @@ var generatedSuffixes = []string{
 	".pb.go", ".pb.gw.go", "_pb2.py", "_pb2_grpc.py", ".pb.cc", ".pb.h", "_generated.go", ".g.dart", ".designer.cs", ".d.ts.map",
 }
 
-// rejectPath judges a file by its path alone.
-func rejectPath(file string) string {
+// rejectPath judges a file by its path and what the attributes say.
+func rejectPath(file string, l linguist) string {
 	parts := strings.Split(strings.ToLower(file), "/")
 	base := parts[len(parts)-1]
+	switch {
+	case l.vendored != nil && *l.vendored:
+		return reasonVendored
+	case l.generated != nil && *l.generated:
+		return reasonGenerated
+	case lockFiles[base] || path.Ext(base) == ".lock":
+		return reasonLock
+	case strings.Contains(base, ".min."):
+		return reasonMinified
+	}
 	for _, dir := range parts[:len(parts)-1] {
-		if vendorFolders[dir] {
-			return reasonVendored
-		}
 		if testdataFolders[dir] {
 			return reasonTestdata
 		}
 	}
-	if lockFiles[base] || path.Ext(base) == ".lock" {
-		return reasonLock
-	}
-	if strings.Contains(base, ".min.") {
-		return reasonMinified
+	if l.vendored == nil && vendored(file, parts[:len(parts)-1]) {
+		return reasonVendored
 	}
 	for _, suffix := range generatedSuffixes {
-		if strings.HasSuffix(base, suffix) {
+		if l.generated == nil && strings.HasSuffix(base, suffix) {
 			return reasonGenerated
 		}
 	}
 	return ""
 }
 
-// rejectContent judges a file by what is in it.
-func rejectContent(src []byte, lang string) string {
+func vendored(file string, folders []string) bool {
+	for _, dir := range folders {
+		if vendorFolders[dir] {
+			return true
+		}
+	}
+	return enry.IsVendor(file)
+}
+
+// rejectContent judges a file by what is in it. lang is linguist's name.
+func rejectContent(file string, src []byte, lang string, l linguist) string {
 	switch {
 	case len(src) < minFile:
 		return reasonTooShort
-	case bytes.IndexByte(src[:min(len(src), binaryProbe)], 0) >= 0 || !utf8.Valid(src):
-		return reasonBinary
 	case bytes.HasPrefix(src, []byte("version https://git-lfs")):
 		return reasonPointer
-	case isGenerated(src, lang):
-		return reasonGenerated
-	case wide(src):
+	case enry.IsBinary(src) || !utf8.Valid(src) || bytes.IndexByte(src, 0) >= 0:
+		return reasonBinary
+	}
+	switch s := measure(src); {
+	case s.longest > maxLine || len(src) > s.lines*maxMeanLine:
 		return reasonMinified
+	case l.generated == nil && isGenerated(file, src, lang):
+		return reasonGenerated
+	case s.encoded > maxEncoded:
+		return reasonBlob
 	case HasSentinel(src):
 		return reasonSentinel
-	case letters(src) < minLetters:
+	case float64(s.letters) < minLetters*float64(s.visible):
 		return reasonSymbols
-	default:
-		return ""
 	}
+	return ""
 }
 
-// isGenerated follows Go's own convention for Go, and looks for the usual
-// notices in the first five lines elsewhere.
-func isGenerated(src []byte, lang string) bool {
-	if lang == "go" {
+// isGenerated follows Go's own convention for Go. Elsewhere it looks for the
+// usual notices in the first five lines, and asks linguist.
+func isGenerated(file string, src []byte, lang string) bool {
+	if lang == "Go" {
 		if bytes.HasPrefix(src, []byte("package ")) {
 			return false // the notice stands before the package clause
 		}
@@ -130,33 +155,88 @@ func isGenerated(src []byte, lang string) bool {
 		}
 		end += i + 1
 	}
-	return textGenerated.Match(src[:end])
+	return textGenerated.Match(src[:end]) || enry.IsGenerated(file, src)
 }
 
-// wide tells whether lines are longer than people write them.
-func wide(src []byte) bool {
-	lines := 0
-	for line := range bytes.Lines(src) {
-		lines++
-		if len(line) > maxLine {
-			return true
-		}
-	}
-	return len(src) > lines*maxMeanLine
+// shape is what measure counts.
+type shape struct {
+	lines, longest   int // longest line in bytes, its end included
+	visible, letters int // characters that are not white space; letters and digits among them
+	encoded          int // longest run of base64 or hexadecimal digits, bytes
 }
 
-// letters is the share of letters and digits among the characters that are not
-// white space.
-func letters(src []byte) float64 {
-	good, all := 0, 0
-	for _, r := range string(src) {
-		if unicode.IsSpace(r) {
+// measure goes through valid UTF-8 once.
+func measure(src []byte) shape {
+	var s shape
+	line, run := 0, 0
+	for i := 0; i < len(src); {
+		c := src[i]
+		if c >= utf8.RuneSelf {
+			r, n := utf8.DecodeRune(src[i:])
+			i, line, run = i+n, line+n, 0
+			s.wide(r)
 			continue
 		}
-		all++
-		if unicode.IsLetter(r) || unicode.IsDigit(r) {
-			good++
+		i++
+		line++
+		switch class := asciiClass[c]; class {
+		case classLetter:
+			s.visible++
+			s.letters++
+			run++
+			s.encoded = max(s.encoded, run)
+			continue
+		case classEncoded:
+			s.visible++
+			run++
+			continue
+		case classSymbol:
+			s.visible++
+		case classLine:
+			s.lines++
+			s.longest = max(s.longest, line)
+			line = 0
+		}
+		run = 0
+	}
+	if line > 0 {
+		s.lines++
+		s.longest = max(s.longest, line)
+	}
+	return s
+}
+
+func (s *shape) wide(r rune) {
+	if unicode.IsSpace(r) {
+		return
+	}
+	s.visible++
+	if unicode.IsLetter(r) || unicode.IsDigit(r) {
+		s.letters++
+	}
+}
+
+// Classes of ASCII characters.
+const (
+	classSymbol  = iota
+	classLetter  // or digit
+	classEncoded // "+" and "/", which occur in base64
+	classSpace
+	classLine
+)
+
+var asciiClass = func() (table [utf8.RuneSelf]uint8) {
+	for c := range table {
+		switch r := rune(c); {
+		case r == '\n':
+			table[c] = classLine
+		case unicode.IsSpace(r):
+			table[c] = classSpace
+		case unicode.IsLetter(r) || unicode.IsDigit(r):
+			table[c] = classLetter
+		case r == '+' || r == '/':
+			table[c] = classEncoded
 		}
 	}
-	return float64(good) / float64(max(all, 1))
-}
+	return table
+}()

@@ -38,6 +38,8 @@ func TestFilters(t *testing.T) {
 		"tokens.go":              variant(10) + "// " + string(sentinels[0]) + "\n",
 		"symbols.py":             strings.Repeat("+-*/ ()[]{} <>!@#$ %^&\n", 8),
 		"data.bin":               variant(11),
+		"data.json":              "{\"a\": [" + strings.Repeat("1, 2, 3,\n", 20) + "4]}\n",
+		"blob.py":                "key = '" + strings.Repeat("QmFzZTY0", 90) + "'\n" + strings.Repeat("x = call(1)\n", 20),
 		"lfs.md":                 "version https://git-lfs.github.com/spec/v1\noid sha256:00000000000000000000\nsize 12345\n",
 		"other.py":               "def total(values):\n    result = 0\n    for v in values:\n        result += v\n    return result\n",
 		"comment_only_header.go": "// Package p has words.\n" + variant(12),
@@ -57,7 +59,8 @@ func TestFilters(t *testing.T) {
 	}
 	want := map[string]int{
 		reasonVendored: 2, reasonTestdata: 1, reasonGenerated: 3, reasonMinified: 3, reasonLock: 2, reasonBinary: 2, reasonTooShort: 1,
-		reasonTooLong: 1, reasonSentinel: 1, reasonSymbols: 1, reasonUnknown: 1, reasonPointer: 1, reasonDuplicate: 1,
+		reasonTooLong: 1, reasonSentinel: 1, reasonSymbols: 1, reasonUnknown: 1, reasonPointer: 1, reasonDuplicate: 1, reasonIrregular: 1,
+		reasonData: 1, reasonBlob: 1,
 	}
 	if !mapsEqual(map[string]int(report.Left), want) {
 		t.Errorf("left out %v, want %v", report.Left, want)
@@ -114,18 +117,18 @@ func TestListingWithAndWithoutGit(t *testing.T) {
 			t.Fatalf("git %v: %v\n%s", args, err, out)
 		}
 	}
-	l, err := list(context.Background(), dir, "r")
+	l, err := list(context.Background(), dir, "r", "")
 	if err != nil || l.Method != methodGit {
 		t.Fatalf("%+v, %v", l, err)
 	}
-	if !slices.Equal(l.paths, walked) {
-		t.Errorf("git lists  %q\nwalk lists %q", l.paths, walked)
+	if !slices.Equal(l.paths(), walked) {
+		t.Errorf("git lists  %q\nwalk lists %q", l.paths(), walked)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "untracked.go"), []byte(code), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err = list(context.Background(), dir, "r")
-	if err != nil || slices.Contains(l.paths, "untracked.go") {
+	l, err = list(context.Background(), dir, "r", "")
+	if err != nil || slices.Contains(l.paths(), "untracked.go") {
 		t.Errorf("untracked file listed, or %v", err)
 	}
 }

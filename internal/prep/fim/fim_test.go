@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"go/ast"
 	"go/format"
 	"go/parser"
 	"go/token"
@@ -16,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/qlora/qlora/internal/prep/fim/syntax"
 )
 
 // tree writes files into a new folder.
@@ -96,7 +99,7 @@ func TestRecordsAreWindows(t *testing.T) {
 			dirs[l.Repo] = l.Dir
 		}
 		records := decode[Record](t, data)
-		if len(records) < 500 || len(records) != report.Records {
+		if len(records) < 500 || int64(len(records)) != report.Records {
 			t.Fatalf("%d records, report says %d", len(records), report.Records)
 		}
 		for i, r := range records {
@@ -108,8 +111,8 @@ func TestRecordsAreWindows(t *testing.T) {
 				t.Fatalf("size %d, record %d (%s/%s at %d, %s): %v", size, i, r.Repo, r.Path, r.Start, r.SpanKind, err)
 			}
 		}
-		for _, kind := range []string{KindLine, KindChar, KindStatement, KindBlock, KindFunction} {
-			if report.Kinds[kind] < report.Records/50 {
+		for _, kind := range append([]string{KindLine, KindRest, KindChar, KindEnd}, goKinds...) {
+			if int64(report.Kinds[kind]) < report.Records/200 {
 				t.Errorf("size %d: %d of %d records are of kind %s", size, report.Kinds[kind], report.Records, kind)
 			}
 		}
@@ -128,9 +131,18 @@ func checkRecord(r Record, src []byte, o Options) error {
 		return errors.New("cut inside a character")
 	case strings.TrimSpace(r.Middle) == "":
 		return errors.New("blank middle")
-	case len(src) <= o.MaxChars && len(whole) != len(src):
+	case len(src) <= o.MaxChars && r.Level == LevelFile && len(whole) != len(src):
 		return errors.New("the file would fit whole")
+	case r.Level == LevelRepo != (len(r.Context) > 0):
+		return fmt.Errorf("level %s with %d files", r.Level, len(r.Context))
 	}
+	return checkKind(r, src)
+}
+
+// goKinds are the nodes that Go has.
+var goKinds = []string{syntax.Statement, syntax.Block, syntax.Function, syntax.Declaration, syntax.Expression}
+
+func checkKind(r Record, src []byte) error {
 	from := r.Start + len(r.Prefix)
 	to := from + len(r.Middle)
 	atLine := func(i int) bool { return i == 0 || i == len(src) || src[i-1] == '\n' }
@@ -139,30 +151,61 @@ func checkRecord(r Record, src []byte, o Options) error {
 		if !atLine(from) || to < len(src) && src[to] != '\n' && src[to] != '\r' {
 			return errors.New("not whole lines")
 		}
-	case KindBlock, KindFunction:
-		if src[from-1] != '{' || src[to] != '}' {
-			return errors.New("not what is between braces")
+	case KindRest:
+		if atLine(from) || to < len(src) && src[to] != '\n' && src[to] != '\r' {
+			return errors.New("not the rest of a line")
 		}
-		fallthrough
-	case KindStatement:
-		return checkStatements(r.Middle)
+	case KindStart:
+		if from != 0 || to < len(src) && src[to] != '\n' && src[to] != '\r' {
+			return errors.New("not whole lines from the start")
+		}
+	case KindEnd:
+		if to != len(src) || !atLine(from) {
+			return errors.New("not whole lines to the end")
+		}
+	case KindChar:
+	default:
+		return checkNode(r, src, from, to)
 	}
 	return nil
 }
 
-// checkStatements accepts what can stand in a block, a switch or a select.
-func checkStatements(middle string) error {
-	var first error
-	for _, frame := range []string{"{%s\n}", "{switch {%s\n}}", "{select {%s\n}}"} {
-		_, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() "+fmt.Sprintf(frame, middle), 0)
-		if err == nil {
-			return nil
-		}
-		if first == nil {
-			first = err
-		}
+// checkNode looks for a node of the kind that is src[from:to].
+func checkNode(r Record, src []byte, from, to int) error {
+	if r.Lang != "go" {
+		return fmt.Errorf("a node in %s", r.Lang)
 	}
-	return fmt.Errorf("no statements: %w\n%s", first, middle)
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, "", src, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	base := files.File(file.FileStart).Base()
+	found := false
+	ast.Inspect(file, func(n ast.Node) bool {
+		if n != nil && int(n.Pos())-base == from && int(n.End())-base == to {
+			found = found || fitsKind(n, r.SpanKind)
+		}
+		return !found
+	})
+	if !found {
+		return errors.New("not a whole node")
+	}
+	return nil
+}
+
+func fitsKind(n ast.Node, kind string) bool {
+	switch n.(type) {
+	case *ast.BlockStmt:
+		return kind == syntax.Block || kind == syntax.Function
+	case ast.Stmt:
+		return kind == syntax.Statement
+	case ast.Decl:
+		return kind == syntax.Declaration
+	case ast.Expr:
+		return kind == syntax.Expression
+	}
+	return false
 }
 
 // One seed gives one output, whatever the number of workers; a file's records
@@ -178,7 +221,7 @@ func TestDeterminism(t *testing.T) {
 	}
 	o.Repos = o.Repos[1:2]
 	alone, _ := convert(t, o)
-	if !bytes.Contains(one, alone) {
+	if !bytes.Contains(one, alone) || len(alone) == 0 {
 		t.Error("a repository alone gives other records than among others")
 	}
 	o.Seed++
@@ -193,14 +236,11 @@ func TestShares(t *testing.T) {
 		shares string
 		check  func(r *Report) bool
 	}{
-		{"char=1", func(r *Report) bool { return r.Kinds[KindChar] == r.Records }},
-		{"line=1", func(r *Report) bool { return r.Kinds[KindLine] > r.Records*95/100 }},
-		{"line=1,char=1", func(r *Report) bool {
-			return r.Kinds[KindChar] > r.Records*40/100 && r.Kinds[KindChar] < r.Records*60/100
-		}},
-		{"syntax=2", func(r *Report) bool {
-			return r.Kinds[KindStatement] > r.Records/5 && r.Kinds[KindFunction] > r.Records/20 && r.Kinds[KindChar] < r.Records/20
-		}},
+		{"char=1", func(r *Report) bool { return share(r, KindChar) > 0.99 }},
+		{"line:1", func(r *Report) bool { return share(r, KindLine, KindRest) > 0.95 && share(r, KindRest) > 0.1 }},
+		{"line:1, char:1", func(r *Report) bool { s := share(r, KindChar); return s > 0.4 && s < 0.6 }},
+		{"ast:2", func(r *Report) bool { return share(r, goKinds...) > 0.8 && share(r, syntax.Statement) > 0.1 }},
+		{"edge:1", func(r *Report) bool { s := share(r, KindStart, KindEnd); return s > 0.05 && s < 0.5 }},
 	} {
 		o := DefaultOptions()
 		o.Repos = stdlib(t)[:3]
@@ -212,11 +252,20 @@ func TestShares(t *testing.T) {
 			t.Errorf("shares %s: %v of %d", tt.shares, report.Kinds, report.Records)
 		}
 	}
-	for _, bad := range []string{"", "line", "line=x", "tree=1", "line=-1", "line=0", "line=NaN", "char=Inf"} {
+	for _, bad := range []string{"", "line", "line=x", "tree=1", "line=-1", "line:0", "line=NaN", "char=Inf"} {
 		if s, err := ParseShares(bad); err == nil {
 			t.Errorf("ParseShares(%q) = %v", bad, s)
 		}
 	}
+}
+
+// share is the part of the records whose middle is of one of the kinds.
+func share(r *Report, kinds ...string) float64 {
+	n := 0
+	for _, kind := range kinds {
+		n += r.Kinds[kind]
+	}
+	return float64(n) / float64(r.Records)
 }
 
 // Text records are the whole files in order.
@@ -299,8 +348,8 @@ func TestBrokenGoFallsBackToLines(t *testing.T) {
 	o.Repos = []string{tree(t, map[string]string{"x.go": code + "\nfunc {\n"})}
 	o.Shares = Shares{Syntax: 1}
 	_, report := convert(t, o)
-	if report.Unparsed != 1 || report.Kinds[KindLine] == 0 || report.Kinds[KindLine]+report.Kinds[KindChar] != report.Records {
-		t.Errorf("%d unparsed, %v", report.Unparsed, report.Kinds)
+	if report.Unparsed["go"] != 1 || report.Kinds[KindLine] == 0 || share(report, KindLine, KindRest, KindChar) != 1 {
+		t.Errorf("%v unparsed, %v", report.Unparsed, report.Kinds)
 	}
 }
 
@@ -332,6 +381,11 @@ func TestFailures(t *testing.T) {
 		"language":  func(o *Options) { o.Languages = []string{"klingon"} },
 		"format":    func(o *Options) { o.Format = "xml" },
 		"workers":   func(o *Options) { o.Workers = 0 },
+		"family":    func(o *Options) { o.Family = "qwen" },
+		"unknown":   func(o *Options) { o.Format, o.Family = FormatText, "klingon" },
+		"tokens":    func(o *Options) { o.MaxTokens = 5 },
+		"redact":    func(o *Options) { o.Redact = RedactMask },
+		"levels":    func(o *Options) { o.Levels = Levels{} },
 		"no folder": func(o *Options) { o.Repos = []string{filepath.Join(empty, "a.bin")} },
 	} {
 		if err := run(context.Background(), change); err == nil || errors.Is(err, ErrNothing) {

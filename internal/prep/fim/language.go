@@ -2,49 +2,87 @@ package fim
 
 import (
 	"path"
+	"slices"
 	"strings"
+
+	enry "github.com/go-enry/go-enry/v2"
 )
 
-// languages maps the ending of a file's name to its language.
-var languages = map[string]string{
-	".go": "go", ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".cxx": "cpp", ".hpp": "cpp", ".hh": "cpp",
-	".cu": "cuda", ".cuh": "cuda", ".m": "objective-c", ".rs": "rust", ".zig": "zig", ".d": "d", ".swift": "swift",
-	".java": "java", ".kt": "kotlin", ".kts": "kotlin", ".scala": "scala", ".groovy": "groovy", ".cs": "csharp", ".fs": "fsharp",
-	".py": "python", ".pyi": "python", ".rb": "ruby", ".php": "php", ".pl": "perl", ".pm": "perl", ".lua": "lua",
-	".js": "javascript", ".mjs": "javascript", ".cjs": "javascript", ".jsx": "javascript",
-	".ts": "typescript", ".mts": "typescript", ".tsx": "typescript", ".vue": "vue", ".svelte": "svelte",
-	".html": "html", ".css": "css", ".scss": "scss", ".less": "less",
-	".sh": "shell", ".bash": "shell", ".zsh": "shell", ".fish": "fish", ".ps1": "powershell",
-	".sql": "sql", ".proto": "protobuf", ".graphql": "graphql", ".tf": "terraform", ".nix": "nix",
-	".hs": "haskell", ".ml": "ocaml", ".mli": "ocaml", ".ex": "elixir", ".exs": "elixir", ".erl": "erlang", ".clj": "clojure",
-	".lisp": "lisp", ".el": "lisp", ".scm": "scheme", ".r": "r", ".jl": "julia", ".dart": "dart", ".s": "assembly", ".asm": "assembly",
-	".md": "markdown", ".rst": "restructuredtext", ".tex": "tex", ".cmake": "cmake", ".mk": "make",
-	".yaml": "yaml", ".yml": "yaml", ".toml": "toml",
+// writtenData are languages that linguist calls data and people write all the
+// same. Other data is left out unless its language is asked for.
+var writtenData = map[string]bool{"SQL": true, "Protocol Buffer": true, "GraphQL": true, "YAML": true, "TOML": true}
+
+// usual are the languages of endings that several share and whose content
+// does not tell.
+var usual = map[string]string{
+	".h": "C", ".m": "Objective-C", ".pl": "Perl", ".pm": "Perl", ".t": "Perl", ".ts": "TypeScript", ".tsx": "TSX", ".cs": "C#", ".rs": "Rust",
+	".md": "Markdown", ".sql": "SQL", ".r": "R", ".v": "Verilog", ".php": "PHP", ".html": "HTML", ".yml": "YAML", ".yaml": "YAML",
+	".s": "Assembly", ".asm": "Assembly", ".inc": "PHP", ".f": "Fortran", ".fs": "F#", ".d": "D", ".sc": "Scala", ".cls": "TeX", ".tf": "HCL",
+	".ml": "OCaml", ".hh": "C++", ".l": "Lex", ".lisp": "Common Lisp", ".ex": "Elixir", ".jl": "Julia", ".gd": "GDScript", ".sh": "Shell",
 }
 
-// names maps whole names to languages.
-var names = map[string]string{
-	"makefile": "make", "gnumakefile": "make", "dockerfile": "dockerfile", "cmakelists.txt": "cmake",
-	"go.mod": "go-mod", "rakefile": "ruby", "gemfile": "ruby", "justfile": "just",
+// languageByPath returns linguist's name of the language, or "" when only the
+// content can tell or nothing can: maybe is false for the latter.
+func languageByPath(file string) (lang string, maybe bool) {
+	base := path.Base(file)
+	if list := enry.GetLanguagesByFilename(base, nil, nil); len(list) == 1 {
+		return list[0], true
+	}
+	list := enry.GetLanguagesByExtension(base, nil, nil)
+	switch {
+	case len(list) == 1:
+		return list[0], true
+	case len(list) > 1:
+		return "", true
+	}
+	return "", path.Ext(base) == "" // a script may begin with its interpreter
 }
 
-// Language returns the language of a path by its name, or "".
-func Language(file string) string {
-	base := strings.ToLower(path.Base(file))
-	if lang, ok := names[base]; ok {
+// languageByContent settles what the path leaves open.
+func languageByContent(file string, src []byte) string {
+	base := path.Base(file)
+	if path.Ext(base) == "" {
+		if list := enry.GetLanguagesByShebang("", src[:min(len(src), 512)], nil); len(list) > 0 {
+			return list[0]
+		}
+		return ""
+	}
+	candidates := enry.GetLanguagesByExtension(base, nil, nil)
+	head := src[:min(len(src), 4<<10)]
+	if list := enry.GetLanguagesByContent(base, head, nil); len(list) == 1 && slices.Contains(candidates, list[0]) {
+		return list[0]
+	}
+	if lang := usual[strings.ToLower(path.Ext(base))]; slices.Contains(candidates, lang) {
 		return lang
 	}
-	return languages[path.Ext(base)]
+	if len(candidates) > 0 {
+		return candidates[0]
+	}
+	return ""
 }
 
-// Known tells whether any file can have the language lang.
-func Known(lang string) bool {
-	for _, table := range []map[string]string{languages, names} {
-		for _, l := range table {
-			if l == lang {
-				return true
-			}
+// knownLanguage finds linguist's name of a language by any of its names.
+func knownLanguage(name string) (string, bool) {
+	return enry.GetLanguageByAlias(name)
+}
+
+// wanted tells whether a language is to be kept. Without a choice it must be
+// one that people write.
+func wanted(lang string, choice []string) bool {
+	for _, c := range choice {
+		if name, ok := knownLanguage(c); ok && (name == lang || name == enry.GetLanguageGroup(lang)) {
+			return true
 		}
 	}
-	return false
+	if len(choice) > 0 {
+		return false
+	}
+	kind := enry.GetLanguageType(lang)
+	if lang == "Gettext Catalog" { // prose for linguist, but keyed like data
+		return false
+	}
+	return kind == enry.Programming || kind == enry.Markup || kind == enry.Prose || writtenData[lang]
 }
+
+// recordLanguage is the name that records carry.
+func recordLanguage(lang string) string { return strings.ToLower(lang) }

@@ -1,165 +1,122 @@
 package fim
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
-	"io"
-	"io/fs"
-	"math"
-	"math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/qlora/qlora/internal/dataset"
+)
+
+// Levels of a record.
+const (
+	LevelFile = "file"
+	LevelRepo = "repo"
 )
 
 // Record is one fill-in-the-middle sample. Prefix, Middle and Suffix together
-// are the bytes of the file from Start on.
+// are the bytes of the file from Start on, after secrets were masked.
 type Record struct {
-	Prefix   string `json:"prefix"`
-	Suffix   string `json:"suffix"`
-	Middle   string `json:"middle"`
-	Path     string `json:"path"` // relative to the repository, slash-separated
+	Prefix   string                `json:"prefix"`
+	Suffix   string                `json:"suffix"`
+	Middle   string                `json:"middle"`
+	Path     string                `json:"path"` // relative to the repository, slash-separated
+	Lang     string                `json:"lang"` // linguist's name in lower case
+	Repo     string                `json:"repo"`
+	SpanKind string                `json:"span_kind"`
+	Level    string                `json:"level"`             // LevelFile or LevelRepo
+	Context  []dataset.ContextFile `json:"context,omitempty"` // to show before, the nearest last
+	Start    int                   `json:"start"`             // offset of the window in the file, bytes
+	SHA256   string                `json:"sha256"`            // of the whole file
+	License  string                `json:"license,omitempty"` // SPDX expression
+	Commit   string                `json:"commit,omitempty"`  // when read from one
+	Masked   bool                  `json:"masked,omitempty"`  // secrets of the file were masked
+}
+
+// TextRecord is a piece of a file, from byte Start on; or, where SpanKind is
+// set, a sample spelled with a family's tokens.
+type TextRecord struct {
+	Text     string `json:"text"`
+	Path     string `json:"path"`
 	Lang     string `json:"lang"`
 	Repo     string `json:"repo"`
-	SpanKind string `json:"span_kind"`
-	Start    int    `json:"start"`  // offset of the window in the file, bytes
-	SHA256   string `json:"sha256"` // of the whole file
+	SpanKind string `json:"span_kind,omitempty"`
+	Level    string `json:"level,omitempty"`
+	Start    int    `json:"start"`
+	SHA256   string `json:"sha256"`
+	License  string `json:"license,omitempty"`
+	Commit   string `json:"commit,omitempty"`
+	Masked   bool   `json:"masked,omitempty"`
 }
 
-// TextRecord is a piece of a file, from byte Start on.
-type TextRecord struct {
-	Text   string `json:"text"`
-	Path   string `json:"path"`
-	Lang   string `json:"lang"`
-	Repo   string `json:"repo"`
-	Start  int    `json:"start"`
-	SHA256 string `json:"sha256"`
+// encoder writes the records of one file as JSON, as encoding/json would.
+type encoder struct {
+	*file
+	text *escaped
+	tail []byte // what all records end with
 }
 
-// job is one file to look at.
-type job struct {
-	dir, repo, path string
-	lang            string
-	size            int64
-	reason          string // already refused
+func newEncoder(f *file, text []byte) *encoder {
+	e := &encoder{file: f, text: escape(text)}
+	e.tail = appendString([]byte(`,"sha256":`), f.hash)
+	if f.license != "" {
+		e.tail = appendString(append(e.tail, `,"license":`...), f.license)
+	}
+	if f.repo.Commit != "" {
+		e.tail = appendString(append(e.tail, `,"commit":`...), f.repo.Commit)
+	}
+	if len(f.masked) > 0 {
+		e.tail = append(e.tail, `,"masked":true`...)
+	}
+	e.tail = append(e.tail, '}')
+	return e
 }
 
-// yield is what a file gave.
-type yield struct {
-	job
-	records  []any
-	kinds    []string
-	middle   int64
-	hash     string
-	unparsed bool
-	err      error // the file could not be read
+// names adds path, language and repository.
+func (e *encoder) names(dst []byte) []byte {
+	dst = appendString(append(dst, `,"path":`...), strings.ToValidUTF8(e.path, "\ufffd"))
+	dst = appendString(append(dst, `,"lang":`...), e.lang)
+	return appendString(append(dst, `,"repo":`...), e.repo.Repo)
 }
 
-// screen judges a file without opening it.
-func screen(l *Listing, path string, o Options) job {
-	j := job{dir: l.Dir, repo: l.Repo, path: path, lang: Language(path), reason: rejectPath(path)}
-	info, err := os.Lstat(filepath.Join(l.Dir, filepath.FromSlash(path)))
-	switch {
-	case j.reason != "":
-	case err != nil || !info.Mode().IsRegular():
-		j.reason = reasonIrregular
-	case j.lang == "":
-		j.reason = reasonUnknown
-	case len(o.Languages) > 0 && !slices.Contains(o.Languages, j.lang):
-		j.reason = reasonLanguage
-	case info.Size() > o.MaxFile:
-		j.reason = reasonTooLong
-	case info.Size() < minFile:
-		j.reason = reasonTooShort
+// fim is the record of the window from:to around s.
+func (e *encoder) fim(s span, from, to int, level string, files []dataset.ContextFile) json.RawMessage {
+	dst := make([]byte, 0, (to-from)*9/8+512)
+	dst = append(append(append(dst, `{"prefix":"`...), e.text.slice(from, s.start)...), '"')
+	dst = append(append(append(dst, `,"suffix":"`...), e.text.slice(s.end, to)...), '"')
+	dst = append(append(append(dst, `,"middle":"`...), e.text.slice(s.start, s.end)...), '"')
+	dst = appendString(append(e.names(dst), `,"span_kind":`...), s.kind)
+	dst = appendString(append(dst, `,"level":`...), level)
+	for i, f := range files {
+		if i == 0 {
+			dst = append(dst, `,"context":[{"path":`...)
+		} else {
+			dst = append(dst, `,{"path":`...)
+		}
+		dst = appendString(dst, f.Path)
+		dst = append(appendString(append(dst, `,"content":`...), f.Content), '}')
 	}
-	if err == nil && j.reason == "" {
-		j.size = info.Size()
+	if len(files) > 0 {
+		dst = append(dst, ']')
 	}
-	return j
+	return e.finish(dst, from)
 }
 
-// harvest makes the records of one file.
-func harvest(j job, o Options) *yield {
-	y := &yield{job: j}
-	if y.reason != "" {
-		return y
-	}
-	src, err := readFile(filepath.Join(j.dir, filepath.FromSlash(j.path)), o.MaxFile)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		y.reason = reasonIrregular
-		return y
-	case errors.Is(err, errGrown):
-		y.reason = reasonTooLong
-		return y
-	case err != nil:
-		y.err = err
-		return y
-	}
-	if y.reason = rejectContent(src, j.lang); y.reason != "" {
-		return y
-	}
-	sum := sha256.Sum256(src)
-	y.hash = hex.EncodeToString(sum[:])
-	if o.Format == FormatText {
-		y.texts(src, o)
-	} else {
-		y.spans(src, o)
-	}
-	return y
+// piece is the text record of from:to.
+func (e *encoder) piece(from, to int) json.RawMessage {
+	dst := append([]byte(`{"text":"`), e.text.slice(from, to)...)
+	return e.finish(e.names(append(dst, '"')), from)
 }
 
-var errGrown = errors.New("file is longer than allowed")
-
-// readFile reads a file that may have grown since it was listed.
-func readFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	src, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(src)) > limit {
-		err = errGrown
-	}
-	return src, err
+// spelled is a sample in a family's tokens.
+func (e *encoder) spelled(text string, s span, from int, level string) json.RawMessage {
+	dst := appendString([]byte(`{"text":`), text)
+	dst = appendString(append(e.names(dst), `,"span_kind":`...), s.kind)
+	dst = appendString(append(dst, `,"level":`...), level)
+	return e.finish(dst, from)
 }
 
-func (y *yield) texts(src []byte, o Options) {
-	for _, c := range chunks(src, o.MaxChars) {
-		y.records = append(y.records, TextRecord{
-			Text: string(src[c[0]:c[1]]), Path: y.path, Lang: y.lang, Repo: y.repo, Start: c[0], SHA256: y.hash,
-		})
-	}
-}
-
-// spans draws spans in number as the square root of the lines, so that long
-// files do not drown the rest.
-func (y *yield) spans(src []byte, o Options) {
-	p := newPicker(src, y.lang, stream(o.Seed, y.repo, y.path), o)
-	y.unparsed = y.lang == "go" && o.Shares.Syntax > 0 && p.syntax == nil
-	n := min(o.PerFile, int(math.Ceil(math.Sqrt(float64(len(p.lines)-1)))))
-	for _, s := range p.pick(n) {
-		from, to := window(src, s, o.MaxChars)
-		y.records = append(y.records, Record{
-			Prefix: string(src[from:s.start]), Middle: string(src[s.start:s.end]), Suffix: string(src[s.end:to]),
-			Path: y.path, Lang: y.lang, Repo: y.repo, SpanKind: s.kind, Start: from, SHA256: y.hash,
-		})
-		y.kinds = append(y.kinds, s.kind)
-		y.middle += int64(s.end - s.start)
-	}
-	if len(y.records) == 0 {
-		y.reason = reasonNoSpan
-	}
-}
-
-// stream is the random stream of one file.
-func stream(seed uint64, repo, path string) *rand.Rand {
-	var key []byte
-	key = binary.LittleEndian.AppendUint64(key, seed)
-	key = append(append(append(key, repo...), 0), path...)
-	sum := sha256.Sum256(key)
-	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:8]), binary.LittleEndian.Uint64(sum[8:16])))
+func (e *encoder) finish(dst []byte, start int) json.RawMessage {
+	dst = strconv.AppendInt(append(dst, `,"start":`...), int64(start), 10)
+	return append(dst, e.tail...)
 }
