@@ -98,18 +98,8 @@ func TestRecordsAreWindows(t *testing.T) {
 		for _, l := range report.Repos {
 			dirs[l.Repo] = l.Dir
 		}
-		records := decode[Record](t, data)
-		if len(records) < 500 || int64(len(records)) != report.Records {
-			t.Fatalf("%d records, report says %d", len(records), report.Records)
-		}
-		for i, r := range records {
-			src, err := os.ReadFile(filepath.Join(dirs[r.Repo], filepath.FromSlash(r.Path)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := checkRecord(r, src, o); err != nil {
-				t.Fatalf("size %d, record %d (%s/%s at %d, %s): %v", size, i, r.Repo, r.Path, r.Start, r.SpanKind, err)
-			}
+		if n := checkRecords(t, data, dirs, o); n < 500 || int64(n) != report.Records {
+			t.Fatalf("%d records, report says %d", n, report.Records)
 		}
 		for _, kind := range append([]string{KindLine, KindRest, KindChar, KindEnd}, goKinds...) {
 			if int64(report.Kinds[kind]) < report.Records/200 {
@@ -117,6 +107,22 @@ func TestRecordsAreWindows(t *testing.T) {
 			}
 		}
 	}
+}
+
+// checkRecords holds every record to its file and returns their number.
+func checkRecords(t *testing.T, data []byte, dirs map[string]string, o Options) int {
+	t.Helper()
+	records := decode[Record](t, data)
+	for i, r := range records {
+		src, err := os.ReadFile(filepath.Join(dirs[r.Repo], filepath.FromSlash(r.Path)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := checkRecord(r, src, o); err != nil {
+			t.Fatalf("size %d, record %d (%s/%s at %d, %s): %v", o.MaxChars, i, r.Repo, r.Path, r.Start, r.SpanKind, err)
+		}
+	}
+	return len(records)
 }
 
 func checkRecord(r Record, src []byte, o Options) error {
@@ -173,7 +179,7 @@ func checkKind(r Record, src []byte) error {
 // checkNode looks for a node of the kind that is src[from:to].
 func checkNode(r Record, src []byte, from, to int) error {
 	if r.Lang != "go" {
-		return fmt.Errorf("a node in %s", r.Lang)
+		return checkGrammarNode(r.Lang, src, from, to)
 	}
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, "", src, parser.SkipObjectResolution)

@@ -1,7 +1,6 @@
 package fim
 
 import (
-	"bytes"
 	"context"
 	"path"
 	"regexp"
@@ -57,17 +56,20 @@ func (l *Listing) folderLicense(file string) string {
 }
 
 // fileLicense is what the top of a file says: an SPDX tag, or, where the text
-// speaks of a licence and deep is set, the known texts that it quotes.
+// speaks of permission and deep is set, the known texts that it quotes. Those
+// are looked for only when licences decide: it takes longer than all the rest.
 func fileLicense(src []byte, deep bool) string {
 	head := src[:min(len(src), headLicense)]
 	if m := spdxTag.FindSubmatch(head); m != nil {
 		return strings.TrimSpace(string(m[1]))
 	}
-	if !deep || !bytes.Contains(bytes.ToLower(head), []byte("licen")) {
+	if !deep || !grants.Match(head) {
 		return ""
 	}
 	return textLicense(head, 0)
 }
+
+var grants = regexp.MustCompile(`(?i)licen[sc]|permission|redistribut`)
 
 var spdxTag = regexp.MustCompile(`SPDX-License-` + `Identifier:[ \t]*([A-Za-z0-9.+\-()\t ]*[A-Za-z0-9.+)])`)
 

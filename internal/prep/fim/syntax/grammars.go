@@ -55,9 +55,9 @@ var grammars = map[string]grammar{
 			"method_invocation", "object_creation_expression", "parenthesized_expression", "ternary_expression",
 		},
 	}), set("method_declaration", "constructor_declaration", "lambda_expression")},
-	"javascript": {javascript.Language, kinds(scriptNames), scriptFunctions},
+	"javascript": {javascript.Language, kinds(scriptNames, elementNames), scriptFunctions},
 	"typescript": {typescript.LanguageTypescript, kinds(scriptNames, typeNames), scriptFunctions},
-	"tsx":        {typescript.LanguageTSX, kinds(scriptNames, typeNames), scriptFunctions},
+	"tsx":        {typescript.LanguageTSX, kinds(scriptNames, typeNames, elementNames), scriptFunctions},
 	"rust": {rust.Language, kinds(names{
 		Statement: {"expression_statement", "let_declaration"},
 		Block:     {"block", "declaration_list", "field_declaration_list", "match_block"},
@@ -104,7 +104,7 @@ var scriptNames = names{
 	Arguments:   {"arguments"},
 	Expression: {
 		"array", "arrow_function", "assignment_expression", "await_expression", "binary_expression", "call_expression", "function_expression",
-		"jsx_element", "new_expression", "object", "parenthesized_expression", "template_string", "ternary_expression",
+		"new_expression", "object", "parenthesized_expression", "template_string", "ternary_expression",
 	},
 }
 
@@ -112,6 +112,8 @@ var typeNames = names{
 	Block:       {"enum_body", "interface_body"},
 	Declaration: {"enum_declaration", "interface_declaration", "type_alias_declaration"},
 }
+
+var elementNames = names{Expression: {"jsx_element"}}
 
 var scriptFunctions = set("arrow_function", "function_declaration", "function_expression", "generator_function",
 	"generator_function_declaration", "method_definition")
