@@ -59,11 +59,11 @@ var importReaders = map[string]func(*importReader, string){
 // near is a path relative to the file's folder; it may not leave the
 // repository.
 func (r *importReader) near(rel string) string {
-	joined := path.Join("/", r.dir, rel)
-	if strings.HasPrefix(path.Join(r.dir, rel), "..") {
+	joined := path.Join(r.dir, rel)
+	if joined == ".." || strings.HasPrefix(joined, "../") {
 		return ""
 	}
-	return joined
+	return path.Join("/", joined)
 }
 
 func (r *importReader) goLine(line string) {
