@@ -108,7 +108,7 @@ func vendored(file string, folders []string) bool {
 			return true
 		}
 	}
-	return enry.IsVendor(file)
+	return enry.IsVendor(file) && !strings.HasPrefix(path.Base(file), ".git") // linguist counts git's own files too
 }
 
 // rejectContent judges a file by what is in it. lang is linguist's name.
