@@ -179,7 +179,7 @@ func (r *importReader) rustLine(line string) {
 		return
 	}
 	rest, _, _ = strings.Cut(strings.TrimSuffix(rest, ";"), "::{")
-	for name := strings.ReplaceAll(rest, "::", "/"); name != "." && name != ""; name = path.Dir(name) {
+	for name := strings.Trim(strings.ReplaceAll(rest, "::", "/"), "/"); name != "." && name != ""; name = path.Dir(name) {
 		r.add(wish{path: "src/" + name})
 	}
 }

@@ -46,7 +46,7 @@ func (l *Listing) findLicenses(ctx context.Context) {
 // folderLicense is what the nearest licence file above says, or "".
 func (l *Listing) folderLicense(file string) string {
 	for dir := path.Dir(file); ; dir = path.Dir(dir) {
-		if dir == "." {
+		if dir == "." || dir == "/" {
 			return l.licenses[""]
 		}
 		if id := l.licenses[dir]; id != "" {
