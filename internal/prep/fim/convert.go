@@ -64,6 +64,7 @@ func (rep *Report) list(ctx context.Context, o Options) error {
 			rep.close()
 			return err
 		}
+		l.findLicenses(ctx, len(o.Licences) > 0)
 		rep.Repos = append(rep.Repos, l)
 		rep.Files += l.Files
 		for _, e := range l.entries {

@@ -14,6 +14,10 @@ func escape(src []byte) *escaped {
 	e := &escaped{text: make([]byte, 0, len(src)+len(src)/8), at: make([]int32, len(src)+1)}
 	for i, c := range src {
 		e.at[i] = int32(len(e.text))
+		if c < utf8.RuneSelf && jsonSafe[c] == 1 { // nearly every byte, without a call
+			e.text = append(e.text, c)
+			continue
+		}
 		e.text = appendEscaped(e.text, src, i, c)
 	}
 	e.at[len(src)] = int32(len(e.text))

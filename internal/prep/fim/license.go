@@ -23,8 +23,8 @@ const headLicense = 4096
 
 // findLicenses reads the licence files of the repository. Several in one
 // folder are taken to hold together, except that one whose text is not known
-// says nothing.
-func (l *Listing) findLicenses(ctx context.Context) {
+// says nothing. Where licences decide, deep is set and rare ones are known too.
+func (l *Listing) findLicenses(ctx context.Context, deep bool) {
 	l.licenses = map[string]string{}
 	for _, e := range l.entries {
 		dir, base := path.Split(e.path)
@@ -35,7 +35,7 @@ func (l *Listing) findLicenses(ctx context.Context) {
 		if err != nil {
 			continue // it is listed as a file, and counted there
 		}
-		if id := textLicense(text, minCoverage); id != "" {
+		if id := textLicense(text, minCoverage, deep); id != "" {
 			dir = strings.TrimSuffix(dir, "/")
 			l.licenses[dir] = both(l.licenses[dir], id)
 		}
@@ -66,7 +66,7 @@ func fileLicense(src []byte, deep bool) string {
 	if !deep || !grants.Match(head) {
 		return ""
 	}
-	return textLicense(head, 0)
+	return textLicense(head, 0, deep)
 }
 
 var grants = regexp.MustCompile(`(?i)licen[sc]|permission|redistribut`)
@@ -94,10 +94,11 @@ var commonScanner = sync.OnceValues(func() (*licensecheck.Scanner, error) {
 // explain for no other to be looked for.
 const coveredByCommon = 95
 
-// scanLicense finds the known licences in a text.
-func scanLicense(text []byte) licensecheck.Coverage {
+// scanLicense finds the known licences in a text; only the common ones unless
+// deep is set.
+func scanLicense(text []byte, deep bool) licensecheck.Coverage {
 	if s, err := commonScanner(); err == nil {
-		if c := s.Scan(text); c.Percent >= coveredByCommon {
+		if c := s.Scan(text); !deep || c.Percent >= coveredByCommon {
 			return c
 		}
 	}
@@ -105,8 +106,8 @@ func scanLicense(text []byte) licensecheck.Coverage {
 }
 
 // textLicense names the licences in a text, all of which hold.
-func textLicense(text []byte, percent float64) string {
-	coverage := scanLicense(text)
+func textLicense(text []byte, percent float64, deep bool) string {
+	coverage := scanLicense(text, deep)
 	if coverage.Percent < percent {
 		return ""
 	}

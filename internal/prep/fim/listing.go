@@ -77,7 +77,6 @@ func list(ctx context.Context, dir, repo, rev string) (*Listing, error) {
 	sort.Slice(l.entries, func(i, j int) bool { return l.entries[i].path < l.entries[j].path })
 	l.Files = len(l.entries)
 	l.rules = readAttributes(l.paths(), func(path string) ([]byte, error) { return l.readPath(ctx, path) })
-	l.findLicenses(ctx)
 	return l, nil
 }
 
