@@ -17,7 +17,7 @@ var writtenData = map[string]bool{"SQL": true, "Protocol Buffer": true, "GraphQL
 var usual = map[string]string{
 	".h": "C", ".m": "Objective-C", ".pl": "Perl", ".pm": "Perl", ".t": "Perl", ".ts": "TypeScript", ".tsx": "TSX", ".cs": "C#", ".rs": "Rust",
 	".md": "Markdown", ".sql": "SQL", ".r": "R", ".v": "Verilog", ".php": "PHP", ".html": "HTML", ".yml": "YAML", ".yaml": "YAML",
-	".s": "Assembly", ".asm": "Assembly", ".inc": "PHP", ".f": "Fortran", ".fs": "F#", ".d": "D", ".sc": "Scala", ".cls": "TeX", ".tf": "HCL",
+	".s": "Assembly", ".asm": "Assembly", ".inc": "C++", ".f": "Fortran", ".fs": "F#", ".d": "D", ".sc": "Scala", ".cls": "TeX", ".tf": "HCL",
 	".ml": "OCaml", ".hh": "C++", ".l": "Lex", ".lisp": "Common Lisp", ".ex": "Elixir", ".jl": "Julia", ".gd": "GDScript", ".sh": "Shell",
 }
 
