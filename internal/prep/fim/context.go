@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/qlora/qlora/internal/dataset"
@@ -129,7 +128,7 @@ func (b *library) ordered(chosen []shown) []dataset.ContextFile {
 			}
 		}
 		delete(left, next.file)
-		out = append(out, dataset.ContextFile{Path: b.files[next.file].path, Content: strings.ToValidUTF8(string(next.content), "")})
+		out = append(out, dataset.ContextFile{Path: b.files[next.file].path, Content: string(next.content)})
 	}
 	return out
 }

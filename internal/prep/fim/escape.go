@@ -1,6 +1,9 @@
 package fim
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // escaped is a text as the inside of a JSON string. The records of a file
 // repeat most of it, so it is escaped once and records copy from it.
@@ -62,10 +65,11 @@ var jsonSafe = func() (table [utf8.RuneSelf]byte) {
 	return table
 }()
 
-// appendString adds a quoted JSON string.
+// appendString adds a quoted JSON string. Paths need not be UTF-8: what is not
+// is replaced.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
-	src := []byte(s)
+	src := []byte(strings.ToValidUTF8(s, "\ufffd"))
 	for i, c := range src {
 		dst = appendEscaped(dst, src, i, c)
 	}

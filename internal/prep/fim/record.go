@@ -3,7 +3,6 @@ package fim
 import (
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"github.com/qlora/qlora/internal/dataset"
 )
@@ -74,7 +73,7 @@ func newEncoder(f *file, text []byte) *encoder {
 
 // names adds path, language and repository.
 func (e *encoder) names(dst []byte) []byte {
-	dst = appendString(append(dst, `,"path":`...), strings.ToValidUTF8(e.path, "\ufffd"))
+	dst = appendString(append(dst, `,"path":`...), e.path)
 	dst = appendString(append(dst, `,"lang":`...), e.lang)
 	return appendString(append(dst, `,"repo":`...), e.repo.Repo)
 }
