@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/qlora/qlora/internal/prep/shard"
 )
@@ -265,5 +266,20 @@ func TestAttributes(t *testing.T) {
 	}
 	if l := a.of("mine/special.go"); l.language != "Python" {
 		t.Errorf("language %q", l.language)
+	}
+}
+
+// A path that is not UTF-8 does not spoil a record.
+func TestOddPath(t *testing.T) {
+	dir := tree(t, map[string]string{"a\xff.go": "package p\n\n" + body(1), "b \"q\".go": "package p\n\n" + body(2)})
+	o := DefaultOptions()
+	o.Repos, o.Levels = []string{dir}, Levels{Repo: 1}
+	data, report := convert(t, o)
+	paths := map[string]bool{}
+	for _, r := range decode[Record](t, data) {
+		paths[r.Path] = true
+	}
+	if !paths["a\ufffd.go"] || !paths["b \"q\".go"] || report.Used != 2 || !utf8.Valid(data) {
+		t.Errorf("paths %v, %v", paths, report.Problems)
 	}
 }
