@@ -133,7 +133,7 @@ const keptText = 256 << 20
 func (r *run) convert(ctx context.Context) error {
 	files := make([]*file, 0, len(r.repo.entries))
 	for _, e := range r.repo.entries {
-		files = append(files, screen(r.repo, e, r.Options))
+		files = append(files, &file{entry: e, repo: r.repo})
 	}
 	var books *library
 	if r.Levels.Repo > 0 && (r.Format == FormatFIM || r.Family != "") {

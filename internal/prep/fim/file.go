@@ -30,16 +30,16 @@ type file struct {
 }
 
 // screen judges a file without opening it.
-func screen(l *Listing, e entry, o Options) *file {
-	f := &file{entry: e, repo: l, linguist: l.rules.of(e.path)}
-	f.reason = rejectPath(e.path, f.linguist)
+func (f *file) screen(o Options) {
+	f.linguist = f.repo.rules.of(f.path)
+	f.reason = rejectPath(f.path, f.linguist)
 	maybe := true
-	if f.name, maybe = languageByPath(e.path); f.linguist.language != "" {
+	if f.name, maybe = languageByPath(f.path); f.linguist.language != "" {
 		f.name, maybe = knownLanguage(f.linguist.language)
 	}
 	switch {
 	case f.reason != "":
-	case !e.regular:
+	case !f.regular:
 		f.reason = reasonIrregular
 	case !maybe:
 		f.reason = reasonUnknown
@@ -48,12 +48,11 @@ func screen(l *Listing, e entry, o Options) *file {
 	}
 	switch {
 	case f.reason != "":
-	case e.size > o.MaxFile:
+	case f.size > o.MaxFile:
 		f.reason = reasonTooLong
-	case e.size < minFile:
+	case f.size < minFile:
 		f.reason = reasonTooShort
 	}
-	return f
 }
 
 func (f *file) rejectLanguage(o Options) string {
@@ -68,10 +67,10 @@ func (f *file) rejectLanguage(o Options) string {
 	}
 }
 
-// examine reads the file and judges what is in it. Afterwards reason or err
-// is set, or the file can be used.
+// examine judges the file by its path, then by what is in it. Afterwards reason
+// or err is set, or the file can be used.
 func (f *file) examine(ctx context.Context, o Options) {
-	if f.reason != "" {
+	if f.screen(o); f.reason != "" {
 		return
 	}
 	src, err := f.repo.reader.read(ctx, f.entry)

@@ -50,7 +50,7 @@ func (m memory) read(context.Context, entry) ([]byte, error) { return m, nil }
 func (memory) close() error                                  { return nil }
 
 func harvestAlone(l *Listing, e entry, o Options) *yield {
-	f := screen(l, e, o)
+	f := &file{entry: e, repo: l}
 	f.examine(context.Background(), o)
 	return harvest(context.Background(), f, nil, o)
 }
