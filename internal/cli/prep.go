@@ -30,6 +30,8 @@ func newPrepCmd(s *ui.Streams) *cobra.Command {
 		Example: prepExample,
 	}
 	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s), newScrubCmd(s))
+	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s))
+	cmd.AddCommand(newStatsCmd(s))
 	return cmd
 }
 

@@ -61,6 +61,14 @@ type chat struct {
 // parseRecord reads one line. Its errors say what is wrong with the record;
 // the caller adds file and line.
 func parseRecord(line []byte) (*record, error) {
+	d, err := decodeRecord(line)
+	if err != nil {
+		return nil, err
+	}
+	return recordOf(d)
+}
+
+func decodeRecord(line []byte) (*jinja.Dict, error) {
 	v, err := jinja.DecodeJSON(line)
 	if err != nil {
 		return nil, fmt.Errorf("broken JSON: %w", err)
@@ -69,6 +77,10 @@ func parseRecord(line []byte) (*record, error) {
 	if !ok {
 		return nil, errors.New("not a JSON object")
 	}
+	return d, nil
+}
+
+func recordOf(d *jinja.Dict) (*record, error) {
 	kind, err := detectKind(d)
 	if err != nil {
 		return nil, err

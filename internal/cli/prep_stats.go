@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	prepstats "github.com/qlora/qlora/internal/prep/stats"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+const statsLong = `Stats reads data files and says what is in them: samples by kind, tokens with
+and without loss, a histogram of the lengths, how much fits contexts of 1k to
+32k tokens, roles, languages, tools, sources, exact duplicates, the longest
+samples and the lines that cannot be used.
+
+With -m, lengths are counted with the model's vocabulary and chat template, as
+training counts them, but nothing is cut. Without it they are estimated from
+characters. --report writes a page for a browser (.html), or the histogram
+alone (.svg).
+
+Files of any size are read in one pass; memory does not grow with them.`
+
+type statsOptions struct {
+	vocabularyOptions
+	report  string
+	workers int
+	strict  bool
+}
+
+func newStatsCmd(s *ui.Streams) *cobra.Command {
+	var o statsOptions
+	cmd := &cobra.Command{
+		Use:   "stats FILE...",
+		Short: "count samples and tokens of data files, draw their lengths",
+		Long:  statsLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
+		Example: `  qlora prep stats data/train.jsonl
+  qlora prep stats data/*.jsonl -m base.gguf --report lengths.html
+  qlora prep stats data/train.jsonl -m base.gguf --json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := prepstats.CheckReport(o.report); err != nil {
+				return asUsage(cmd, err)
+			}
+			return o.run(cmd.Context(), s, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	o.vocabularyOptions.addFlags(flags)
+	flags.StringVar(&o.report, "report", "", "file to write: .html for a page, .svg for the histogram")
+	flags.IntVar(&o.workers, "workers", 0, "goroutines that tokenise (default: one a core)")
+	flags.BoolVar(&o.strict, "strict", false, "stop at the first line that cannot be used")
+	return cmd
+}
+
+func (o *statsOptions) run(ctx context.Context, s *ui.Streams, paths []string) (err error) {
+	v, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	r, err := measureFiles(ctx, s, o.options(v, paths))
+	if r == nil {
+		return statsFailure(err)
+	}
+	if err != nil {
+		return errors.Join(o.publishEmpty(s, r), statsFailure(err))
+	}
+	if err := o.publish(s, r); err != nil {
+		return err
+	}
+	return skippedInput(s, "line", r.Problems, r.Skipped)
+}
+
+func (o *statsOptions) options(v *vocabulary, paths []string) prepstats.Options {
+	out := prepstats.Options{Paths: paths, Encoder: v.encoder(), Model: o.model, Workers: o.workers, Strict: o.strict}
+	if v != nil {
+		out.Template = v.template
+	}
+	return out
+}
+
+// measureFiles runs stats under a progress bar.
+func measureFiles(ctx context.Context, s *ui.Streams, o prepstats.Options) (*prepstats.Report, error) {
+	bar := &byteProgress{s: s, label: "measuring"}
+	o.Total, o.Progress = bar.start, bar.add
+	defer bar.finish()
+	return prepstats.Run(ctx, o)
+}
+
+// publish writes the report where it was asked for.
+func (o *statsOptions) publish(s *ui.Streams, r *prepstats.Report) error {
+	if o.report != "" {
+		if err := r.WriteFile(o.report); err != nil {
+			return err
+		}
+		s.Infof("wrote %s\n", o.report)
+	}
+	if s.JSON {
+		return s.Event("summary", r)
+	}
+	return r.WriteText(s.Out, textOptions(s))
+}
+
+// publishEmpty names the lines of input in which nothing is usable.
+func (o *statsOptions) publishEmpty(s *ui.Streams, r *prepstats.Report) error {
+	for _, p := range r.Problems[:min(shownProblems, len(r.Problems))] {
+		s.Warnf("skipped %s", p)
+	}
+	return s.Event("summary", r)
+}
+
+// textOptions is what standard output can show.
+func textOptions(s *ui.Streams) prepstats.TextOptions {
+	return prepstats.TextOptions{Width: s.Width, ASCII: !s.OutTTY || s.Dumb}
+}
+
+func statsFailure(err error) error {
+	var line *prepstats.LineError
+	switch {
+	case errors.Is(err, prepstats.ErrNothing):
+		return ui.Fail(ui.ExitInvalid, err, "make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")
+	case errors.As(err, &line):
+		return ui.Fail(ui.ExitInvalid, err, "without --strict such lines are left out and counted")
+	default:
+		return prepFailure(err)
+	}
+}
+
+// talkStats prints what a command wrote to paths: samples, tokens and a
+// histogram of their lengths, on standard error; with --json the event "stats"
+// on standard output. Model names a GGUF file to count with, or is empty. A
+// path that was not written, and an output without a sample, are passed over.
+func talkStats(ctx context.Context, s *ui.Streams, model string, paths ...string) (err error) {
+	if s.Quiet && !s.JSON {
+		return nil
+	}
+	v, err := vocabularyOptions{model: model}.open()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, v.Close()) }()
+	o := statsOptions{vocabularyOptions: vocabularyOptions{model: model}}
+	r, err := measureFiles(ctx, s, o.options(v, paths))
+	switch {
+	case errors.Is(err, prepstats.ErrNothing):
+		return nil
+	case err != nil:
+		return prepFailure(fmt.Errorf("measure what was written: %w", err))
+	case s.JSON:
+		return s.Event("stats", r)
+	}
+	s.Infof("\n")
+	return r.WriteText(s.Err, prepstats.TextOptions{Width: s.Width, ASCII: !s.ErrTTY || s.Dumb, Brief: true})
+}

@@ -1,0 +1,228 @@
+package stats
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// TextOptions is what the terminal can show.
+type TextOptions struct {
+	Width int  // columns
+	ASCII bool // nothing but ASCII
+	// Brief leaves out what a command that just wrote the file has said: the
+	// table of files and the skipped lines.
+	Brief bool
+}
+
+// WriteText prints the report for people.
+func (r *Report) WriteText(w io.Writer, o TextOptions) error {
+	var b strings.Builder
+	t := textWriter{b: &b, o: o}
+	if !o.Brief {
+		t.files(r)
+	}
+	t.totals(r)
+	if g := r.All; g.Length != nil {
+		t.lengths(g)
+		t.fits(g.Fits)
+		t.names(r)
+	}
+	t.longest(r.Longest)
+	t.notes(r)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+type textWriter struct {
+	b *strings.Builder
+	o TextOptions
+}
+
+func comma[T int | int64](n T) string { return humanize.Comma(int64(n)) }
+
+func percent(share float64) string { return fmt.Sprintf("%.1f %%", 100*share) }
+
+// files is a table with a row for each file, where there are several.
+func (t *textWriter) files(r *Report) {
+	if len(r.Files) < 2 {
+		return
+	}
+	var rows [][]string
+	for _, g := range r.Files {
+		median, most := "-", "-"
+		if g.Length != nil {
+			median, most = comma(g.Length.P50), comma(g.Length.Max)
+		}
+		rows = append(rows, []string{shorten(g.Path, max(20, t.o.Width-58)), comma(g.Samples), comma(g.Tokens),
+			percent(share(g.Trained, g.Tokens)), median, most, comma(g.Skipped)})
+	}
+	ui.Table(t.b, []string{"file", "samples", "tokens", "trained", "median", "max", "skipped"}, rows)
+	t.b.WriteByte('\n')
+}
+
+// shorten keeps the end of a path, which tells files apart.
+func shorten(path string, width int) string {
+	if n := utf8.RuneCountInString(path); n > width {
+		return "..." + string([]rune(path)[n-width+3:])
+	}
+	return path
+}
+
+func (t *textWriter) totals(r *Report) {
+	g := r.All
+	approx := ""
+	if !r.Exact {
+		approx = "about "
+	}
+	fmt.Fprintf(t.b, "samples     %s in %s%s\n", comma(g.Samples), humanize.IBytes(uint64(g.Bytes)), countList(g.Kinds, 8, ": "))
+	fmt.Fprintf(t.b, "tokens      %s%s: %s trained (%s), %s context\n",
+		approx, comma(g.Tokens), comma(g.Trained), percent(share(g.Trained, g.Tokens)), comma(g.Context))
+	fmt.Fprintf(t.b, "counted as  %s\n", r.Basis)
+	if r.Model != "" {
+		fmt.Fprintf(t.b, "model       %s\n", r.Model)
+	}
+	fmt.Fprintf(t.b, "duplicates  %s (%s)\n", comma(r.Duplicates), percent(share(r.Duplicates, g.Samples)))
+}
+
+// countList is ": fim 30, text 2", with others counted together.
+func countList(c Counts, most int, lead string) string {
+	if len(c.Top) == 0 {
+		return ""
+	}
+	var parts []string
+	shown := c.Top[:min(most, len(c.Top))]
+	rest := c.Total()
+	for _, n := range shown {
+		parts = append(parts, n.Name+" "+comma(n.N))
+		rest -= n.N
+	}
+	if rest > 0 {
+		parts = append(parts, "others "+comma(rest))
+	}
+	return lead + strings.Join(parts, ", ")
+}
+
+func (t *textWriter) lengths(g Group) {
+	l := g.Length
+	fmt.Fprintf(t.b, "\nlength in tokens: mean %.1f, from %s to %s\n", l.Mean, comma(l.Min), comma(l.Max))
+	ui.Table(t.b, []string{"percentile", "5", "25", "50", "75", "90", "95", "99"},
+		[][]string{{"tokens", comma(l.P5), comma(l.P25), comma(l.P50), comma(l.P75), comma(l.P90), comma(l.P95), comma(l.P99)}})
+	t.b.WriteByte('\n')
+	writeChart(t.b, g.Histogram, g.Samples, t.o.Width, t.o.ASCII)
+}
+
+func (t *textWriter) fits(all []Fit) {
+	header := []string{"context of"}
+	samples, tokens := []string{"samples that fit"}, []string{"tokens kept"}
+	for _, f := range all {
+		header = append(header, sizeName(f.Size))
+		samples = append(samples, percent(f.Share))
+		tokens = append(tokens, percent(f.Tokens))
+	}
+	t.b.WriteByte('\n')
+	ui.Table(t.b, header, [][]string{samples, tokens})
+}
+
+// names lists what the samples are made of, a line each.
+func (t *textWriter) names(r *Report) {
+	g := r.All
+	t.b.WriteByte('\n')
+	var roles []string
+	for _, s := range g.Roles {
+		roles = append(roles, fmt.Sprintf("%s %s (%s characters)", s.Role, comma(s.Messages), comma(s.Characters)))
+	}
+	t.list("roles", roles)
+	t.list("languages", countParts(g.Languages))
+	t.list("tools", countParts(g.Tools))
+	t.list("sources", countParts(g.Sources))
+}
+
+// listedInText is how many names of a kind a terminal shows.
+const listedInText = 10
+
+func countParts(c Counts) []string {
+	var parts []string
+	rest := c.Total()
+	for _, n := range c.Top[:min(listedInText, len(c.Top))] {
+		parts = append(parts, n.Name+" "+comma(n.N))
+		rest -= n.N
+	}
+	if more := c.Distinct - len(parts); more > 0 {
+		parts = append(parts, fmt.Sprintf("and %s more %s", comma(more), comma(rest)))
+	}
+	return parts
+}
+
+// list writes parts after a heading, wrapped at the width.
+func (t *textWriter) list(heading string, parts []string) {
+	const indent = 12
+	if len(parts) == 0 {
+		return
+	}
+	line := fmt.Sprintf("%-*s", indent, heading)
+	for i, p := range parts {
+		p = visible(p)
+		if i+1 < len(parts) {
+			p += ","
+		}
+		if used := utf8.RuneCountInString(line); i > 0 && used+1+utf8.RuneCountInString(p) > t.o.Width {
+			fmt.Fprintln(t.b, strings.TrimRight(line, " "))
+			line = strings.Repeat(" ", indent)
+		}
+		if !strings.HasSuffix(line, " ") {
+			line += " "
+		}
+		line += p
+	}
+	fmt.Fprintln(t.b, line)
+}
+
+// visible keeps names that come from data from steering the terminal.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '\ufffd'
+		}
+		return r
+	}, text)
+}
+
+func (t *textWriter) longest(places []Place) {
+	if len(places) == 0 || t.o.Brief {
+		return
+	}
+	t.b.WriteString("\nlongest\n")
+	for _, p := range places[:min(5, len(places))] {
+		fmt.Fprintf(t.b, "  %10s  %s:%d (%s)\n", comma(p.Tokens), visible(p.File), p.Line, p.Kind)
+	}
+}
+
+// notes say what training would do differently from what one may expect.
+func (t *textWriter) notes(r *Report) {
+	g := r.All
+	for _, n := range []struct {
+		count int64
+		text  string
+	}{
+		{g.Untrained, "samples have no token to train on; training leaves them out"},
+		{g.OpenTurns, "assistant turns end without an end token: the model will not learn to stop"},
+		{g.LostCalls, "assistant turns have tool calls that the chat template leaves out"},
+	} {
+		if n.count > 0 {
+			fmt.Fprintf(t.b, "note: %s %s\n", comma(n.count), n.text)
+		}
+	}
+	if t.o.Brief || r.Skipped == 0 {
+		return
+	}
+	fmt.Fprintf(t.b, "\nskipped lines: %s\n", comma(r.Skipped))
+	for _, reason := range r.Reasons.Reasons() {
+		fmt.Fprintf(t.b, "  %7s  %s\n", comma(r.Reasons[reason]), visible(reason))
+	}
+}
