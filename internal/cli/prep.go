@@ -31,7 +31,7 @@ func newPrepCmd(s *ui.Streams) *cobra.Command {
 	}
 	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s), newScrubCmd(s))
 	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s))
-	cmd.AddCommand(newStatsCmd(s))
+	cmd.AddCommand(newStatsCmd(s), newShowCmd(s))
 	return cmd
 }
 

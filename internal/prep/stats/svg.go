@@ -22,7 +22,7 @@ var (
 // margins around the bars.
 const (
 	marginLeft, marginRight = 52, 12
-	marginTop, marginBottom = 22, 44
+	marginTop, marginBottom = 32, 44
 )
 
 // chartStyle colours a picture, light or dark as the reader prefers.
