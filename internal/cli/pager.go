@@ -39,7 +39,8 @@ func page(ctx context.Context, s *ui.Streams, write func(io.Writer) error) error
 	if command == "" {
 		return write(s.Out)
 	}
-	cmd := exec.CommandContext(ctx, "sh", "-c", command)
+	words := pagerWords(command)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // less then resets the terminal
 	cmd.Stdout, cmd.Stderr = s.Out, s.Err
 	cmd.Env = os.Environ()
@@ -51,7 +52,7 @@ func page(ctx context.Context, s *ui.Streams, write func(io.Writer) error) error
 		return fmt.Errorf("start pager %q: %w", command, err)
 	}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start pager %q: %w", command, err)
+		return ui.Fail(ui.ExitFailure, fmt.Errorf("start pager %q: %w", command, err), "set PAGER to another one, or to cat")
 	}
 	failed := write(pipe)
 	if quit(failed) {
@@ -61,6 +62,15 @@ func page(ctx context.Context, s *ui.Streams, write func(io.Writer) error) error
 		failed = err
 	}
 	return errors.Join(failed, pagerEnd(ctx, command, cmd.Wait()))
+}
+
+// pagerWords are the words of a plain command. One that needs a shell gets it;
+// the others do without, so that a signal reaches the pager itself.
+func pagerWords(command string) []string {
+	if strings.ContainsAny(command, "|&;<>()$`\\\"'*?[]#~=%{}\n") {
+		return []string{"sh", "-c", command}
+	}
+	return strings.Fields(command)
 }
 
 // quit is writing to a pager that has ended.
