@@ -13,12 +13,12 @@ const (
 	otherReasons   = "other reasons"
 )
 
-var digits = regexp.MustCompile(`[0-9]+`)
+var digits = regexp.MustCompile(` [0-9]+`)
 
 // reasonOf is the part of an error that many lines share: numbers are left
 // out, and what follows the first colon unless that only says where.
 func reasonOf(err error) string {
-	text := digits.ReplaceAllString(err.Error(), "N")
+	text := digits.ReplaceAllString(err.Error(), " N")
 	head, rest, more := strings.Cut(text, ": ")
 	for more && strings.HasSuffix(head, " N") { // message N, turn N, content part N
 		var next string

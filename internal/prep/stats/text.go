@@ -80,7 +80,8 @@ func (t *textWriter) totals(r *Report) {
 	if !r.Exact {
 		approx = "about "
 	}
-	fmt.Fprintf(t.b, "samples     %s in %s%s\n", comma(g.Samples), humanize.IBytes(uint64(g.Bytes)), countList(g.Kinds, 8, ": "))
+	fmt.Fprintf(t.b, "samples     %s in %s\n", comma(g.Samples), humanize.IBytes(uint64(g.Bytes)))
+	t.list("kinds", countParts(g.Kinds))
 	fmt.Fprintf(t.b, "tokens      %s%s: %s trained (%s), %s context\n",
 		approx, comma(g.Tokens), comma(g.Trained), percent(share(g.Trained, g.Tokens)), comma(g.Context))
 	fmt.Fprintf(t.b, "counted as  %s\n", r.Basis)
@@ -88,24 +89,6 @@ func (t *textWriter) totals(r *Report) {
 		fmt.Fprintf(t.b, "model       %s\n", r.Model)
 	}
 	fmt.Fprintf(t.b, "duplicates  %s (%s)\n", comma(r.Duplicates), percent(share(r.Duplicates, g.Samples)))
-}
-
-// countList is ": fim 30, text 2", with others counted together.
-func countList(c Counts, most int, lead string) string {
-	if len(c.Top) == 0 {
-		return ""
-	}
-	var parts []string
-	shown := c.Top[:min(most, len(c.Top))]
-	rest := c.Total()
-	for _, n := range shown {
-		parts = append(parts, n.Name+" "+comma(n.N))
-		rest -= n.N
-	}
-	if rest > 0 {
-		parts = append(parts, "others "+comma(rest))
-	}
-	return lead + strings.Join(parts, ", ")
 }
 
 func (t *textWriter) lengths(g Group) {
