@@ -18,10 +18,10 @@ const (
 // Lines that hold a part of the middle have the mark of training.
 func (p *printer) fim(r *dataset.Record) {
 	for _, f := range r.Context() {
-		p.heading(fmt.Sprintf("context %s, %s", f.Path, count(strings.Count(f.Content, "\n")+1, "line")), ui.Dim)
+		p.heading(fmt.Sprintf("context %s, %s", f.Path, count(lineCount(f.Content), "line")), ui.Dim)
 	}
 	prefix, middle, suffix := r.Field("prefix"), r.Field("middle"), r.Field("suffix")
-	p.heading(fmt.Sprintf("hole of %s, %s", count(strings.Count(middle, "\n")+1, "line"), count(len(middle), "byte")), ui.Green)
+	p.heading(fmt.Sprintf("hole of %s, %s", count(lineCount(middle), "line"), count(len(middle), "byte")), ui.Green)
 
 	before, open := cutLast(prefix)
 	rest, after := cutFirst(suffix)
@@ -43,6 +43,11 @@ func (p *printer) fim(r *dataset.Record) {
 	if after != "" {
 		p.lines(p.limit(ofSuffix).apply(after), false, "", ui.Dim)
 	}
+}
+
+// lineCount counts the lines of text, the last one ended or not.
+func lineCount(text string) int {
+	return strings.Count(strings.TrimSuffix(text, "\n"), "\n") + 1
 }
 
 // cutLast divides text before its last line.
