@@ -82,7 +82,7 @@ func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
 		return o.failure(s, report, err)
 	}
 	o.talk(s, report)
-	if err := s.Event("summary", report); err != nil {
+	if err := errors.Join(talkStats(ctx, s, "", o.Out), s.Event("summary", report)); err != nil {
 		return err
 	}
 	return skippedInput(s, "file", report.Problems, report.Skipped)

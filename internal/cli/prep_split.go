@@ -164,7 +164,7 @@ func (o *splitOptions) run(ctx context.Context, s *ui.Streams) error {
 		return splitFailure(err)
 	}
 	o.talk(s, m)
-	if err := s.Event("summary", o.summary(m)); err != nil {
+	if err := errors.Join(o.talkStats(ctx, s, m), s.Event("summary", o.summary(m))); err != nil {
 		return err
 	}
 	return skippedInput(s, "line", m.Problems, m.Skipped)

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -128,31 +127,4 @@ func statsFailure(err error) error {
 	default:
 		return prepFailure(err)
 	}
-}
-
-// talkStats prints what a command wrote to paths: samples, tokens and a
-// histogram of their lengths, on standard error; with --json the event "stats"
-// on standard output. Model names a GGUF file to count with, or is empty. A
-// path that was not written, and an output without a sample, are passed over.
-func talkStats(ctx context.Context, s *ui.Streams, model string, paths ...string) (err error) {
-	if s.Quiet && !s.JSON {
-		return nil
-	}
-	v, err := vocabularyOptions{model: model}.open()
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, v.Close()) }()
-	o := statsOptions{vocabularyOptions: vocabularyOptions{model: model}}
-	r, err := measureFiles(ctx, s, o.options(v, paths))
-	switch {
-	case errors.Is(err, prepstats.ErrNothing):
-		return nil
-	case err != nil:
-		return prepFailure(fmt.Errorf("measure what was written: %w", err))
-	case s.JSON:
-		return s.Event("stats", r)
-	}
-	s.Infof("\n")
-	return r.WriteText(s.Err, prepstats.TextOptions{Width: s.Width, ASCII: !s.ErrTTY || s.Dumb, Brief: true})
 }

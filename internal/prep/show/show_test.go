@@ -43,7 +43,7 @@ var records = map[string]string{
 		`{"id":"2","function":{"name":"Read","arguments":"not JSON"}}],"train":false},` +
 		`{"role":"tool","tool_call_id":"1","name":"Grep","content":"` + numbered(40) + `"},` +
 		`{"role":"assistant","content":"In scan.go.\n\n\u001b[31mred` + "\ttab" + `\u0007"}],"tools":[{"type":"function","function":{"name":"Grep"}},{"name":"Read"}],"source":"calc","session":"s1"}`,
-	"fim": `{"prefix":"` + numbered(50) + `func f() int {\n\treturn ","middle":"a +\n\t\tb","suffix":" // done\n}\n` + numbered(30) + `","path":"f.go","lang":"go","repo":"r","context":[{"path":"g.go","content":"package g\n"}]}`,
+	"fim":        `{"prefix":"` + numbered(50) + `func f() int {\n\treturn ","middle":"a +\n\t\tb","suffix":" // done\n}\n` + numbered(30) + `","path":"f.go","lang":"go","repo":"r","context":[{"path":"g.go","content":"package g\n"}]}`,
 	"fim_edges":  `{"prefix":"","middle":"all\n","suffix":""}`,
 	"text":       `{"text":"` + numbered(60) + `end"}`,
 	"completion": `{"prompt":"1+1 is","completion":" 2"}`,
