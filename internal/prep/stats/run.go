@@ -23,6 +23,9 @@ type Options struct {
 	// Workers is the number of goroutines that measure; 0 is one a core. The
 	// report does not depend on it.
 	Workers int
+	// Each, if set, is told of every sample, in order: the index of its path, its
+	// tokens, and how many of them carry loss.
+	Each func(path, tokens, trained int)
 	// Strict makes the first line that cannot be used an error.
 	Strict bool
 	// Total, if set, is told the bytes of all files; Progress those that were
@@ -55,7 +58,8 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	c := &collector{o: o, ids: extsort.New(os.TempDir(), idBudget), report: &Report{Reasons: prep.Tally{}}}
 	defer func() { err = errors.Join(err, c.ids.Close()) }()
-	for _, path := range o.Paths {
+	for i, path := range o.Paths {
+		c.path = i
 		if err := c.file(ctx, path); err != nil {
 			return nil, err
 		}
@@ -81,6 +85,7 @@ func totalSize(paths []string) (n int64, err error) {
 // collector takes samples in order and makes the report.
 type collector struct {
 	o      Options
+	path   int // index of the file that is read
 	all    groupBuilder
 	ids    *extsort.Sorter
 	report *Report
@@ -126,6 +131,9 @@ func (c *collector) take(s *sample, g *groupBuilder) error {
 	g.add(s)
 	c.all.add(s)
 	c.noteLongest(s)
+	if c.o.Each != nil {
+		c.o.Each(c.path, s.tokens, s.trained)
+	}
 	if err := c.ids.Add(s.id[:]); err != nil {
 		return fmt.Errorf("look for duplicates: %w", err)
 	}

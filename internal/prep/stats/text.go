@@ -18,6 +18,8 @@ type TextOptions struct {
 	// Brief leaves out what a command that just wrote the file has said: the
 	// table of files and the skipped lines.
 	Brief bool
+	// LengthsOnly leaves out what samples are made of and what contexts hold.
+	LengthsOnly bool
 }
 
 // WriteText prints the report for people.
@@ -30,8 +32,10 @@ func (r *Report) WriteText(w io.Writer, o TextOptions) error {
 	t.totals(r)
 	if g := r.All; g.Length != nil {
 		t.lengths(g)
-		t.fits(g.Fits)
-		t.names(r)
+		if !o.LengthsOnly {
+			t.fits(g.Fits)
+			t.names(r)
+		}
 	}
 	t.longest(r.Longest)
 	t.notes(r)
