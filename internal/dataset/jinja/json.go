@@ -19,6 +19,15 @@ const maxJSONDepth = 500
 // template that prints a tool's schema depends on. A repeated key keeps its
 // first place and its last value, as in Python.
 func DecodeJSON(data []byte) (any, error) {
+	if v, err := decodeFast(data); err == nil {
+		return v, nil
+	}
+	return decodeSlow(data)
+}
+
+// decodeSlow reads what decodeFast leaves, and says what is wrong with text
+// that is no JSON.
+func decodeSlow(data []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	v, err := decodeValue(d, 0)

@@ -2,7 +2,9 @@ package jinja
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 )
 
 // Undefined is the value of a name, key or attribute that does not exist. It
@@ -24,11 +26,14 @@ type Namespace struct{ attrs *Dict }
 // Dict is a mapping that keeps the order of insertion, as Python's does.
 type Dict struct {
 	keys, values []any
-	index        map[any]int
+	index        map[any]int // nil while there are few keys
 }
 
+// fewKeys are found faster one by one than by an index.
+const fewKeys = 8
+
 // NewDict makes an empty Dict.
-func NewDict() *Dict { return &Dict{index: map[any]int{}} }
+func NewDict() *Dict { return &Dict{} }
 
 // Set adds or replaces the value of a string key.
 func (d *Dict) Set(key string, value any) { _ = d.set(key, value) }
@@ -58,11 +63,7 @@ func (d *Dict) With(key string, value any) *Dict {
 }
 
 func (d *Dict) clone() *Dict {
-	c := &Dict{keys: append([]any(nil), d.keys...), values: append([]any(nil), d.values...), index: make(map[any]int, len(d.index))}
-	for k, i := range d.index {
-		c.index[k] = i
-	}
-	return c
+	return &Dict{keys: slices.Clone(d.keys), values: slices.Clone(d.values), index: maps.Clone(d.index)}
 }
 
 func (d *Dict) set(key, value any) error {
@@ -70,14 +71,37 @@ func (d *Dict) set(key, value any) error {
 	if err != nil {
 		return err
 	}
-	if i, ok := d.index[h]; ok {
+	if i, ok := d.find(h); ok {
 		d.values[i] = value
 		return nil
 	}
-	d.index[h] = len(d.keys)
 	d.keys = append(d.keys, key)
 	d.values = append(d.values, value)
+	switch n := len(d.keys); {
+	case d.index != nil:
+		d.index[h] = n - 1
+	case n > fewKeys:
+		d.index = make(map[any]int, 2*n)
+		for i, k := range d.keys {
+			h, _ := hashable(k) // it was when it was added
+			d.index[h] = i
+		}
+	}
 	return nil
+}
+
+// find returns the place of the key that is hashed as h.
+func (d *Dict) find(h any) (int, bool) {
+	if d.index != nil {
+		i, ok := d.index[h]
+		return i, ok
+	}
+	for i, k := range d.keys {
+		if have, _ := hashable(k); have == h {
+			return i, true
+		}
+	}
+	return 0, false
 }
 
 func (d *Dict) get(key any) (any, bool) {
@@ -85,7 +109,7 @@ func (d *Dict) get(key any) (any, bool) {
 	if err != nil {
 		return nil, false
 	}
-	i, ok := d.index[h]
+	i, ok := d.find(h)
 	if !ok {
 		return nil, false
 	}
