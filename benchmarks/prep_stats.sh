@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # prep stats on about 1 GB of fill-in-the-middle records and on 200 MB of chats:
-# seconds, MB/s, peak memory; then the Python peer on the same files.
+# seconds, processor seconds, MB/s of each, peak memory; then the Python peer on the same files.
 #
 #   benchmarks/prep_stats.sh [model.gguf]
 set -euo pipefail
@@ -29,9 +29,10 @@ label, path, command = sys.argv[1], sys.argv[2], sys.argv[3:]
 start = time.monotonic()
 subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 seconds = time.monotonic() - start
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+cpu, peak = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 size = os.path.getsize(path) / 1e6
-print(f"{label:32} {size:8.1f} MB {seconds:8.2f} s {size / seconds:8.1f} MB/s {peak:8.0f} MiB")
+print(f"{label:24} {size:7.1f} MB {seconds:7.2f} s {size / seconds:7.1f} MB/s  cpu {cpu:7.2f} s {size / cpu:7.1f} MB/s {peak:6.0f} MiB")
 PY
 }
 for name in fim-big chat-big; do

@@ -4,8 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash"
-	"io"
+	"sync"
 
 	"github.com/qlora/qlora/internal/dataset/jinja"
 )
@@ -142,44 +141,49 @@ var contentFields = map[Kind][]string{
 // Fingerprint is the same for records of one kind and content, whatever else
 // they carry: the first 128 bits of SHA-256.
 func (r *Record) Fingerprint() [16]byte {
-	h := sha256.New()
-	digestText(h, 'k', string(r.Kind))
+	buf := digests.Get().(*[]byte)
+	defer digests.Put(buf)
+	b := appendText((*buf)[:0], 'k', string(r.Kind))
 	for _, key := range contentFields[r.Kind] {
 		v, _ := r.d.Get(key)
-		digest(h, v)
+		b = appendDigest(b, v)
 	}
-	return [16]byte(h.Sum(nil))
+	*buf = b
+	sum := sha256.Sum256(b)
+	return [16]byte(sum[:16])
 }
 
-// digest feeds a value to h so that different values feed different bytes.
-func digest(h hash.Hash, v any) {
+// digests are buffers for what is hashed.
+var digests = sync.Pool{New: func() any { return new([]byte) }}
+
+// appendDigest spells a value so that different values are different bytes.
+func appendDigest(b []byte, v any) []byte {
 	switch x := v.(type) {
 	case string:
-		digestText(h, 's', x)
+		return appendText(b, 's', x)
 	case []any:
-		digestText(h, 'l', fmt.Sprint(len(x)))
+		b = appendSize(b, 'l', len(x))
 		for _, item := range x {
-			digest(h, item)
+			b = appendDigest(b, item)
 		}
+		return b
 	case *jinja.Dict:
-		keys := x.Keys()
-		digestText(h, 'd', fmt.Sprint(len(keys)))
-		for _, key := range keys {
+		b = appendSize(b, 'd', x.Len())
+		for _, key := range x.Keys() {
 			item, _ := x.Get(key)
-			digestText(h, 's', key)
-			digest(h, item)
+			b = appendDigest(appendText(b, 's', key), item)
 		}
-	default:
-		digestText(h, 'v', fmt.Sprint(x))
+		return b
 	}
+	return appendText(b, 'v', fmt.Sprint(v))
 }
 
-func digestText(h hash.Hash, kind byte, text string) {
-	var head [9]byte
-	head[0] = kind
-	binary.LittleEndian.PutUint64(head[1:], uint64(len(text)))
-	h.Write(head[:])
-	_, _ = io.WriteString(h, text) // a hash does not fail
+func appendText(b []byte, kind byte, text string) []byte {
+	return append(appendSize(b, kind, len(text)), text...)
+}
+
+func appendSize(b []byte, kind byte, n int) []byte {
+	return binary.AppendUvarint(append(b, kind), uint64(n))
 }
 
 // File is a file that a fill-in-the-middle record shows before the hole.

@@ -245,7 +245,16 @@ var jsonEscapes = map[rune]string{
 
 func (s jsonStyle) writeString(b *strings.Builder, text string) {
 	b.WriteByte('"')
-	for _, r := range text {
+	plain := 0 // bytes that stand as they are
+	for plain < len(text) && ' ' <= text[plain] && text[plain] < 0x7f && text[plain] != '"' && text[plain] != '\\' {
+		plain++
+	}
+	b.WriteString(text[:plain])
+	for _, r := range text[plain:] {
+		if ' ' <= r && r < 0x7f && r != '"' && r != '\\' {
+			b.WriteByte(byte(r))
+			continue
+		}
 		escaped, ok := jsonEscapes[r]
 		switch {
 		case ok:

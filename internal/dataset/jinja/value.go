@@ -39,7 +39,17 @@ func NewDict() *Dict { return &Dict{} }
 func (d *Dict) Set(key string, value any) { _ = d.set(key, value) }
 
 // Get finds the value of a string key.
-func (d *Dict) Get(key string) (any, bool) { return d.get(key) }
+func (d *Dict) Get(key string) (any, bool) {
+	if d.index != nil {
+		return d.get(key)
+	}
+	for i, k := range d.keys {
+		if s, ok := k.(string); ok && s == key {
+			return d.values[i], true
+		}
+	}
+	return nil, false
+}
 
 // Len is the number of keys.
 func (d *Dict) Len() int { return len(d.keys) }
