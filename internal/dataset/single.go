@@ -60,19 +60,19 @@ func (r *Record) Messages() []Message {
 	out := make([]Message, len(r.r.chat.messages))
 	for i, v := range r.r.chat.messages {
 		d := v.(*jinja.Dict)
-		out[i] = Message{Role: text(d, "role"), Content: text(d, "content"),
-			Reasoning: text(d, "reasoning_content"), Name: text(d, "name"), Calls: calls(d)}
+		out[i] = Message{Role: fieldText(d, "role"), Content: fieldText(d, "content"),
+			Reasoning: fieldText(d, "reasoning_content"), Name: fieldText(d, "name"), Calls: messageCalls(d)}
 	}
 	return out
 }
 
-func text(d *jinja.Dict, key string) string {
+func fieldText(d *jinja.Dict, key string) string {
 	v, _ := d.Get(key)
 	s, _ := v.(string)
 	return s
 }
 
-func calls(message *jinja.Dict) []Call {
+func messageCalls(message *jinja.Dict) []Call {
 	v, _ := message.Get("tool_calls")
 	list, _ := v.([]any)
 	var out []Call
@@ -91,7 +91,7 @@ func calls(message *jinja.Dict) []Call {
 		if !ok {
 			spelled, _ = jinja.EncodeJSON(args) // decoded from JSON, so it encodes
 		}
-		out = append(out, Call{Name: text(f, "name"), Arguments: spelled})
+		out = append(out, Call{Name: fieldText(f, "name"), Arguments: spelled})
 	}
 	return out
 }
@@ -113,7 +113,7 @@ func (r *Record) Tools() []string {
 				d = function
 			}
 		}
-		names = append(names, text(d, "name"))
+		names = append(names, fieldText(d, "name"))
 	}
 	return names
 }
@@ -196,7 +196,7 @@ func (r *Record) Context() []File {
 	var files []File
 	for _, item := range list {
 		if d, ok := item.(*jinja.Dict); ok {
-			files = append(files, File{Path: text(d, "path"), Content: text(d, "content")})
+			files = append(files, File{Path: fieldText(d, "path"), Content: fieldText(d, "content")})
 		}
 	}
 	return files
