@@ -95,13 +95,20 @@ func (t *textWriter) totals(r *Report) {
 	fmt.Fprintf(t.b, "duplicates  %s (%s)\n", comma(r.Duplicates), percent(share(r.Duplicates, g.Samples)))
 }
 
+// briefBins is the most bins at the end of another command.
+const briefBins = 12
+
 func (t *textWriter) lengths(g Group) {
 	l := g.Length
 	fmt.Fprintf(t.b, "\nlength in tokens: mean %.1f, from %s to %s\n", l.Mean, comma(l.Min), comma(l.Max))
 	ui.Table(t.b, []string{"percentile", "5", "25", "50", "75", "90", "95", "99"},
 		[][]string{{"tokens", comma(l.P5), comma(l.P25), comma(l.P50), comma(l.P75), comma(l.P90), comma(l.P95), comma(l.P99)}})
 	t.b.WriteByte('\n')
-	writeChart(t.b, g.Histogram, g.Samples, t.o.Width, t.o.ASCII)
+	bins := g.Histogram
+	if t.o.Brief && !t.o.LengthsOnly {
+		bins = g.Lengths.Bins(briefBins)
+	}
+	writeChart(t.b, bins, g.Samples, t.o.Width, t.o.ASCII)
 }
 
 func (t *textWriter) fits(all []Fit) {
