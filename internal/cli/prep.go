@@ -29,9 +29,7 @@ func newPrepCmd(s *ui.Streams) *cobra.Command {
 		Long:    prepLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
 		Example: prepExample,
 	}
-	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s), newScrubCmd(s))
-	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s))
-	cmd.AddCommand(newStatsCmd(s), newShowCmd(s))
+	cmd.AddCommand(newLogs2SFTCmd(s), newRepo2FIMCmd(s), newSplitCmd(s), newPrepMergeCmd(s), newScrubCmd(s), newStatsCmd(s), newShowCmd(s))
 	return cmd
 }
 
