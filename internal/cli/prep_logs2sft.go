@@ -76,7 +76,7 @@ func (o *logs2sftOptions) run(cmd *cobra.Command, s *ui.Streams) error {
 		return prepFailure(err)
 	}
 	o.talk(s, report)
-	if err := s.Event("summary", report); err != nil {
+	if err := errors.Join(talkStats(cmd.Context(), s, o.model, o.out), s.Event("summary", report)); err != nil {
 		return err
 	}
 	return skippedInput(s, "line", report.Problems, report.Skipped)

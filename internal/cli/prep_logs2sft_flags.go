@@ -35,6 +35,7 @@ type logs2sftOptions struct {
 	strict     bool
 	workers    int
 	shard      string
+	redaction
 }
 
 func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
@@ -54,7 +55,8 @@ func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.system, "system", "", "system message for every conversation, instead of that of the log")
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file whose vocabulary measures windows")
 	flags.IntVarP(&o.window, "context", "c", 0, "tokens of a conversation at most; 0 is no limit")
-	flags.StringVar(&o.redact, "redact", redactDefault, "secrets and personal data: mask, drop (the conversation) or off")
+	enumVar(flags, &o.redact, "redact", redactMask, redactModes, "secrets and personal data: mask them, drop conversations that hold any, or leave them")
+	o.redaction.addFlags(flags)
 	flags.BoolVar(&o.strict, "strict", false, "end at the first thing that cannot be read")
 	flags.IntVar(&o.workers, "workers", 0, "files read at once; 0 is one for each core; the output is the same")
 	flags.StringVar(&o.shard, "shard", "", "convert part i of n, as i/n, for qlora prep merge")
@@ -73,9 +75,12 @@ func (o *logs2sftOptions) options(cmd *cobra.Command) (out chatlog.Options, free
 	if err := o.readTools(&out); err != nil {
 		return out, free, err
 	}
-	if out.Cleaner, err = logCleaner(o.redact); err != nil {
-		return out, free, err
+	if o.redact != redactOff {
+		if out.Cleaner, out.CleanerID, err = o.scrubber(); err != nil {
+			return out, free, prepFailure(err)
+		}
 	}
+	out.DropSecrets = o.redact == redactDrop
 	if o.model == "" {
 		return out, free, nil
 	}
@@ -89,7 +94,7 @@ func (o *logs2sftOptions) options(cmd *cobra.Command) (out chatlog.Options, free
 
 // words reads the flags that are one of several words.
 func (o *logs2sftOptions) words(out *chatlog.Options) error {
-	var errs [7]error
+	var errs [6]error
 	out.Format, errs[0] = chatlog.Choose("format", o.format, chatlog.Formats)
 	out.Thinking, errs[1] = chatlog.Choose("thinking", o.thinking, chatlog.Thinkings)
 	out.ToolArgs, errs[2] = chatlog.Choose("tool-args", o.toolArgs, chatlog.ToolArgss)
@@ -100,18 +105,11 @@ func (o *logs2sftOptions) words(out *chatlog.Options) error {
 	default:
 		errs[3] = fmt.Errorf("--sidechains is %q, want drop or separate", o.sidechains)
 	}
-	switch o.redact {
-	case "mask", "off":
-	case "drop":
-		out.DropSecrets = true
-	default:
-		errs[4] = fmt.Errorf("--redact is %q, want mask, drop or off", o.redact)
-	}
 	switch o.parallel {
 	case "keep", "split":
 		out.SplitCalls = o.parallel == "split"
 	default:
-		errs[6] = fmt.Errorf("--parallel-calls is %q, want keep or split", o.parallel)
+		errs[4] = fmt.Errorf("--parallel-calls is %q, want keep or split", o.parallel)
 	}
 	out.Shard, errs[5] = shard.Parse(o.shard)
 	switch {

@@ -58,6 +58,9 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "repo", first, "out", o.Out); err != nil {
 				return err
 			}
+			if err := o.useScrubber(); err != nil {
+				return prepFailure(err)
+			}
 			if err := o.parse(cmd.Flags()); err != nil {
 				return asUsage(cmd, err)
 			}
@@ -66,6 +69,13 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 	}
 	o.addFlags(cmd)
 	return cmd
+}
+
+func (o *repo2fimOptions) useScrubber() (err error) {
+	if o.Redact != fim.RedactOff {
+		o.Cleaner, o.CleanerID, err = o.scrubber()
+	}
+	return err
 }
 
 func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
@@ -82,7 +92,7 @@ func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
 		return o.failure(s, report, err)
 	}
 	o.talk(s, report)
-	if err := errors.Join(talkStats(ctx, s, "", o.Out), s.Event("summary", report)); err != nil {
+	if err := errors.Join(talkStats(ctx, s, o.model, o.Out), s.Event("summary", report)); err != nil {
 		return err
 	}
 	return skippedInput(s, "file", report.Problems, report.Skipped)

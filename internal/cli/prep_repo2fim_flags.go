@@ -19,6 +19,7 @@ import (
 
 type repo2fimOptions struct {
 	fim.Options
+	redaction
 	spans, levels, shard, model string
 }
 
@@ -40,7 +41,8 @@ func (o *repo2fimOptions) addFlags(cmd *cobra.Command) {
 	flags.IntVar(&o.MaxMiddle, "max-middle", o.MaxMiddle, "bytes of a middle")
 	flags.IntVar(&o.PerFile, "per-file", o.PerFile, "records of one file at most")
 	flags.Int64Var(&o.MaxFile, "max-file", o.MaxFile, "bytes of a file at most; longer ones are left out")
-	enumVar(flags, &o.Redact, "redact", defaultRedact, []string{fim.RedactMask, fim.RedactDrop, fim.RedactOff}, "secrets: mask them, drop files that hold any, or leave them")
+	enumVar(flags, &o.Redact, "redact", redactMask, redactModes, "secrets and personal data: mask them, drop files that hold any, or leave them")
+	o.redaction.addFlags(flags)
 	flags.Uint64Var(&o.Seed, "seed", o.Seed, "seed of all random choices")
 	flags.IntVar(&o.Workers, "workers", runtime.GOMAXPROCS(0), "files looked at together")
 	flags.StringVar(&o.shard, "shard", "", "handle part i of n of the files, as i/n; \"qlora prep merge\" joins the parts")
@@ -57,9 +59,6 @@ func (o *repo2fimOptions) parse(flags *pflag.FlagSet) error {
 		return err
 	}
 	if o.Shard, err = shard.Parse(o.shard); err != nil {
-		return err
-	}
-	if o.Cleaner, err = codeCleaner(o.Redact); err != nil {
 		return err
 	}
 	switch {

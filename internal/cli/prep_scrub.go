@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,9 +27,9 @@ other file is cleaned line by line. No pattern finds every secret: look through
 the output before you share it. Counts are shown by rule, never a value.`
 
 type scrubOptions struct {
-	out, mode, extra, keyFile string
-	seed                      uint64
-	text, ips, list           bool
+	redaction
+	out, mode  string
+	text, list bool
 }
 
 func newScrubCmd(s *ui.Streams) *cobra.Command {
@@ -49,20 +48,15 @@ func newScrubCmd(s *ui.Streams) *cobra.Command {
 					return err
 				}
 			}
-			if o.mode != "mask" && o.mode != "drop" && o.mode != "off" {
-				return asUsage(cmd, errors.New("--mode must be mask, drop or off"))
-			}
 			return o.run(cmd.Context(), s, args)
 		},
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVarP(&o.out, "out", "o", "", "file to write")
-	flags.StringVar(&o.mode, "mode", "mask", "mask replaces, drop leaves the record or line out, off copies")
-	flags.StringVar(&o.extra, "redact-extra", "", "file of further texts to redact, one a line, or /patterns/")
-	flags.StringVar(&o.keyFile, "redact-key-file", "", "file whose content is mixed into the replacements")
+	enumVar(flags, &o.mode, "mode", redactMask, redactModes, "mask replaces, drop leaves the record or line out, off copies")
+	o.redaction.addFlags(flags)
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the replacements")
-	flags.BoolVar(&o.ips, "redact-ip", false, "public IPv4 addresses too; version numbers can look like them")
 	flags.BoolVar(&o.text, "text", false, "read lines of text, not JSONL")
 	flags.BoolVar(&o.list, "list-rules", false, "list the rules and stop")
 	return cmd
@@ -78,7 +72,7 @@ type scrubReport struct {
 }
 
 func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) error {
-	scrubber, err := o.scrubber()
+	scrubber, _, err := o.scrubber()
 	if err != nil {
 		return prepFailure(err)
 	}
@@ -108,26 +102,6 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 		return err
 	}
 	return skippedInput(s, "line", report.Problems, report.Skipped)
-}
-
-// scrubber reads what the options name.
-func (o *scrubOptions) scrubber() (*scrub.Scrubber, error) {
-	options := scrub.Options{Seed: o.seed, IPs: o.ips}
-	if o.extra != "" {
-		content, err := os.ReadFile(o.extra)
-		if err != nil {
-			return nil, fmt.Errorf("read --redact-extra: %w", err)
-		}
-		options.Extra = scrub.ParseExtra(string(content))
-	}
-	if o.keyFile != "" {
-		content, err := os.ReadFile(o.keyFile)
-		if err != nil {
-			return nil, fmt.Errorf("read --redact-key-file: %w", err)
-		}
-		options.Key = strings.TrimSpace(string(content))
-	}
-	return scrub.New(options)
 }
 
 func listRules(s *ui.Streams, scrubber *scrub.Scrubber) error {
@@ -179,7 +153,7 @@ func (o *scrubOptions) copyLine(scrubber *scrub.Scrubber, path string, line prep
 		return nil
 	}
 	r.Redacted.Merge(counts)
-	if o.mode == "drop" && len(counts) > 0 {
+	if o.mode == redactDrop && len(counts) > 0 {
 		r.Dropped++
 		return nil
 	}
@@ -192,7 +166,7 @@ func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts ma
 	switch {
 	case line.TooLong:
 		return nil, errors.New("line too long")
-	case o.mode == "off":
+	case o.mode == redactOff:
 		return append([]byte{}, line.Data...), nil
 	case o.text:
 		return []byte(scrubber.Clean(string(line.Data), counts)), nil

@@ -40,6 +40,7 @@ type Options struct {
 	Window      int               // tokens of a conversation at most; 0: no limit
 	Tokenizer   Tokenizer         `json:"-"` // nil: tokens are estimated, see EstimatedBytes
 	Cleaner     Cleaner           `json:"-"` // nil: secrets stay
+	CleanerID   string            // names what Cleaner finds and writes; part of a run's identity
 	DropSecrets bool              // leave out conversations in which Cleaner finds something
 	Strict      bool              // the first thing that cannot be read is an error
 	Workers     int               // files read at once; 0: one for each core

@@ -55,11 +55,12 @@ type Options struct {
 	Shard     shard.Spec `json:"-"`
 	Strict    bool       `json:"-"` // a file that cannot be read ends the run
 
-	Cleaner  Cleaner           `json:"-"` // needed unless Redact is off
-	Counter  Counter           `json:"-"` // without one, tokens are estimated from bytes
-	Model    string            // names what Counter counts by; part of a run's identity
-	Total    func(int64)       `json:"-"` // told the bytes to come; may be nil
-	Progress func(bytes int64) `json:"-"` // told the bytes that are done; may be nil
+	Cleaner   Cleaner           `json:"-"` // needed unless Redact is off
+	CleanerID string            // names what Cleaner finds and writes; part of a run's identity
+	Counter   Counter           `json:"-"` // without one, tokens are estimated from bytes
+	Model     string            // names what Counter counts by; part of a run's identity
+	Total     func(int64)       `json:"-"` // told the bytes to come; may be nil
+	Progress  func(bytes int64) `json:"-"` // told the bytes that are done; may be nil
 }
 
 // bytesPerToken is the estimate without a vocabulary: code has three to four

@@ -14,6 +14,10 @@ package scrub
 
 import (
 	"cmp"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +29,14 @@ type Options struct {
 	Key   string   // further part, to be kept secret where texts hold guessable secrets
 	Extra []string // lines of a --redact-extra file; see ParseExtra
 	IPs   bool     // public IPv4 addresses too; version numbers can look like them
+}
+
+// ID names the options without telling them: the same rules and replacements
+// have the same ID.
+func (o Options) ID() string {
+	h := hmac.New(sha256.New, []byte(o.Key))
+	fmt.Fprintf(h, "%d %t %q", o.Seed, o.IPs, o.Extra)
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // Scrubber cleans texts; it is safe for concurrent use.

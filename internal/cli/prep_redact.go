@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/qlora/qlora/internal/prep/scrub"
+)
+
+// What becomes of secrets and personal data.
+const (
+	redactMask = "mask" // each is replaced
+	redactDrop = "drop" // what holds one is left out
+	redactOff  = "off"  // they stay
+)
+
+var redactModes = []string{redactMask, redactDrop, redactOff}
+
+// redaction is what every command that removes secrets can be told about them.
+type redaction struct {
+	extra, keyFile string
+	seed           uint64
+	ips            bool
+}
+
+func (r *redaction) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&r.extra, "redact-extra", "", "file of further texts to redact, one a line, or /patterns/")
+	flags.StringVar(&r.keyFile, "redact-key-file", "", "file whose content is mixed into the replacements")
+	flags.BoolVar(&r.ips, "redact-ip", false, "redact public IPv4 addresses too; version numbers can look like them")
+}
+
+// scrubber reads what the flags name. The second result names the rules and
+// replacements, for the identity of a run in parts.
+func (r *redaction) scrubber() (*scrub.Scrubber, string, error) {
+	options := scrub.Options{Seed: r.seed, IPs: r.ips}
+	if r.extra != "" {
+		content, err := os.ReadFile(r.extra)
+		if err != nil {
+			return nil, "", fmt.Errorf("read --redact-extra: %w", err)
+		}
+		options.Extra = scrub.ParseExtra(string(content))
+	}
+	if r.keyFile != "" {
+		content, err := os.ReadFile(r.keyFile)
+		if err != nil {
+			return nil, "", fmt.Errorf("read --redact-key-file: %w", err)
+		}
+		options.Key = strings.TrimSpace(string(content))
+	}
+	s, err := scrub.New(options)
+	return s, options.ID(), err
+}
