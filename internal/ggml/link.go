@@ -13,4 +13,6 @@ import "C"
 import (
 	// The CGo package that compiles ggml and its CPU backend.
 	_ "github.com/ollama/ollama/ml/backend/ggml/ggml/src"
+
+	_ "github.com/qlora/qlora/internal/ggml/amx" // a symbol that it needs
 )

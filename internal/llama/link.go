@@ -4,4 +4,6 @@ package llama
 // its C symbols are used (see llama_pinned.h).
 import (
 	_ "github.com/ollama/ollama/llama/llama.cpp/src"
+
+	_ "github.com/qlora/qlora/internal/ggml/amx" // a symbol that the CPU backend needs
 )
