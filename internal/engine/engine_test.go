@@ -86,12 +86,13 @@ func TestPlanCountsWhatIsAllocated(t *testing.T) {
 	}
 }
 
+// On the CPU; the plans of a device are tested with their budgets.
 func TestRecomputeAutoFollowsTheBudget(t *testing.T) {
 	g := openGolden(t, "llama")
 	o := g.options(Options{Rows: g.int("rows"), Length: g.int("length"), Recompute: RecomputeAuto})
 	for budget, want := range map[int64]string{1 << 40: RecomputeNone, 1 << 10: RecomputeBlock} {
 		o.MemoryBudget = budget
-		if got := newEngine(t, openModel(t, "llama"), o).Plan().Recompute; got != want {
+		if got := startEngine(t, openModel(t, "llama"), o).Plan().Recompute; got != want {
 			t.Errorf("a budget of %d bytes chose recompute %s, want %s", budget, got, want)
 		}
 	}

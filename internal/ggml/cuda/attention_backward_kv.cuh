@@ -165,7 +165,7 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
                             handed[(u * MT * SUB / 8 + mt * SUB / 8 + j) * 32] = make_float4(s[mt][j][0], s[mt][j][1], s[mt][j][2], s[mt][j][3]);
                         }
                     }
-                    pair_arrive(1 + pair * SUBS + u);
+                    pair_sync(1 + pair);
                     left_side<C, SUB> w;
                     round_to_left_side<T, C, SUB>(w, s);
                     weighted<T, C, SUB>(acc, w, at_d + rows::at(u * SUB, 0));
@@ -184,7 +184,7 @@ template <typename T, typename C> __global__ void __launch_bounds__(C::THREADS, 
                     if (seen[u] == visible::none) {
                         continue;
                     }
-                    pair_wait(1 + pair * SUBS + u);
+                    pair_sync(1 + pair);
 #pragma unroll
                     for (int j = 0; j < SUB / 8; j++) {
                         const float2 l = *reinterpret_cast<const float2 *>(delta + u * SUB + 8 * j + lane % 4 * 2);

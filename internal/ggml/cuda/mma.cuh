@@ -57,12 +57,8 @@ template <bool ASYNC> __device__ __forceinline__ void wait_copies() {
     }
 }
 
-// A barrier between two warps: one arrives after writing, the other waits before reading. id 0 is __syncthreads.
-__device__ __forceinline__ void pair_arrive(int id) {
-    asm volatile("bar.arrive %0, 64;" ::"r"(id) : "memory");
-}
-
-__device__ __forceinline__ void pair_wait(int id) {
+// A barrier of two warps, the id-th; id 0 is __syncthreads.
+__device__ __forceinline__ void pair_sync(int id) {
     asm volatile("bar.sync %0, 64;" ::"r"(id) : "memory");
 }
 
