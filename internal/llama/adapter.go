@@ -117,7 +117,7 @@ func (c *Context) renew() error {
 		return err
 	}
 	c.detachAdapters()
-	C.llama_free(c.handle)
+	C.ql_free_context(c.handle)
 	C.ql_trim()
 	c.handle, c.outputs, c.fresh = handle, nil, true
 	return nil

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cmath>
 #include <string>
+#include <vector>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -27,6 +28,45 @@ void ql_log_install(int min_level) {
     log_min_level.store(min_level);
     llama_log_set(log_to_go, nullptr);
 }
+
+struct ggml_backend;
+
+#ifdef __linux__
+extern "C" void __real_ggml_backend_free(ggml_backend * backend);
+
+// While one lives, the backends that its thread frees wait for its end. A llama_context destroys its backends before its
+// scheduler, which then asks them to free what they hold: on a GPU, a use of freed memory that ends the process.
+class late_frees {
+    static thread_local late_frees * current;
+    std::vector<ggml_backend *>      waiting;
+
+  public:
+    late_frees() { current = this; }
+    ~late_frees() {
+        current = nullptr;
+        for (ggml_backend * backend : waiting) {
+            __real_ggml_backend_free(backend);
+        }
+    }
+    static void free(ggml_backend * backend) {
+        if (current == nullptr) {
+            __real_ggml_backend_free(backend);
+        } else {
+            current->waiting.push_back(backend);
+        }
+    }
+};
+
+thread_local late_frees * late_frees::current = nullptr;
+
+// What the linker puts in the place of ggml_backend_free; see link.go.
+extern "C" void __wrap_ggml_backend_free(ggml_backend * backend) {
+    late_frees::free(backend);
+}
+#else
+// Without a GPU there is nothing that the scheduler would ask for.
+struct late_frees {};
+#endif
 
 template <typename T, typename F>
 static T guarded(T on_throw, F call) {
@@ -66,7 +106,13 @@ struct llama_model * ql_load(const char * path, struct llama_model_params params
 }
 
 struct llama_context * ql_new_context(struct llama_model * model, struct llama_context_params params) {
+    const late_frees backends;
     return guarded<struct llama_context *>(nullptr, [&] { return llama_init_from_model(model, params); });
+}
+
+void ql_free_context(struct llama_context * ctx) {
+    const late_frees backends;
+    llama_free(ctx);
 }
 
 struct llama_adapter_lora * ql_load_adapter(struct llama_model * model, const char * path) {

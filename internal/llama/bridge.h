@@ -26,6 +26,7 @@ int64_t ql_detokenize(const struct llama_vocab * vocab, const int32_t * tokens, 
 
 struct llama_model        * ql_load(const char * path, struct llama_model_params params);
 struct llama_context      * ql_new_context(struct llama_model * model, struct llama_context_params params);
+void                        ql_free_context(struct llama_context * ctx);
 struct llama_adapter_lora * ql_load_adapter(struct llama_model * model, const char * path);
 int32_t ql_quantize(const char * in, const char * out, const struct llama_model_quantize_params * params);
 

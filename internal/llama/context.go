@@ -140,7 +140,7 @@ func (c *Context) Close() error {
 	}
 	c.detachAdapters()
 	C.llama_batch_free(c.batch)
-	C.llama_free(c.handle)
+	C.ql_free_context(c.handle)
 	C.ql_trim()
 	c.handle = nil
 	c.outputs = nil
