@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -107,4 +109,14 @@ func needFlags(cmd *cobra.Command, pairs ...string) error {
 		}
 	}
 	return nil
+}
+
+// limitMemory sets a soft limit and returns what undoes it. A limit that the
+// user set stays.
+func limitMemory(bytes int64) (undo func()) {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	before := debug.SetMemoryLimit(bytes)
+	return func() { debug.SetMemoryLimit(before) }
 }

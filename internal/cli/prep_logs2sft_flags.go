@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -144,16 +143,6 @@ func (o *logs2sftOptions) readTools(out *chatlog.Options) error {
 
 // logMemory is the size at which the collector works harder, bytes.
 const logMemory = 640 << 20
-
-// limitMemory sets a soft limit and returns what undoes it. A limit that the
-// user set stays.
-func limitMemory(bytes int64) (undo func()) {
-	if os.Getenv("GOMEMLIMIT") != "" {
-		return func() {}
-	}
-	before := debug.SetMemoryLimit(bytes)
-	return func() { debug.SetMemoryLimit(before) }
-}
 
 func joined(list []string) string { return strings.Join(list, "") }
 

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"sort"
 	"strings"
 
@@ -145,9 +143,7 @@ func (o *splitOptions) countTokens() (func() error, error) {
 const room = 256 << 20
 
 func (o *splitOptions) run(ctx context.Context, s *ui.Streams) error {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(o.SignatureRAM + room))
-	}
+	defer limitMemory(o.SignatureRAM + room)()
 	bar := &byteProgress{s: s, label: "reading data"}
 	o.Total, o.Progress, o.Phase = bar.start, bar.add, bar.phase
 	if !o.Shard.Whole() {
