@@ -78,14 +78,14 @@ func (o *initOptions) runLike(ctx context.Context, cmd *cobra.Command, s *ui.Str
 	if c.Vocabulary, err = o.like.vocabulary(c.Preset.Vocab); err != nil {
 		return err
 	}
-	made, err := o.writeLike(ctx, s, c)
+	made, err := writeSynthetic(ctx, s, o.out, c)
 	if err != nil {
 		return err
 	}
 	return o.like.report(s, o.out, c.Preset, made)
 }
 
-func (o *initOptions) writeLike(ctx context.Context, s *ui.Streams, c newmodel.Synthetic) (newmodel.Made, error) {
+func writeSynthetic(ctx context.Context, s *ui.Streams, path string, c newmodel.Synthetic) (newmodel.Made, error) {
 	var bar *ui.Progress
 	c.Progress = func(done, total int64) {
 		if bar == nil {
@@ -93,7 +93,7 @@ func (o *initOptions) writeLike(ctx context.Context, s *ui.Streams, c newmodel.S
 		}
 		bar.Set(done)
 	}
-	made, err := newmodel.WriteSynthetic(ctx, o.out, c)
+	made, err := newmodel.WriteSynthetic(ctx, path, c)
 	if bar != nil {
 		bar.Finish()
 	}

@@ -17,7 +17,7 @@ const vramBudgetUsage = "`size` of GPU memory to take at the most, such as 11GiB
 
 // budget is the bytes of the device that a run may take; 0 on the CPU.
 func (d computeDevice) budget(text string) (int64, error) {
-	b, err := config.ParseBudget(text)
+	b, err := config.ParseBudget("vram-budget", text)
 	switch {
 	case err != nil:
 		return 0, ui.Fail(ui.ExitUsage, err)

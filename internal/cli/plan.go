@@ -167,7 +167,7 @@ func (p *planned) placeElsewhere(seen []gpu.Device) error {
 	if p.r.Precision == config.PrecisionAuto {
 		p.r.Precision = "bf16"
 	}
-	b, err := config.ParseBudget(p.r.VRAMBudget)
+	b, err := config.ParseBudget("vram-budget", p.r.VRAMBudget)
 	if err != nil {
 		return ui.Fail(ui.ExitUsage, err)
 	}

@@ -17,6 +17,13 @@ and when generating, the time to load, and the memory taken at the most. Each
 test is repeated after a round that is not counted. GPU memory is what NVML
 counts for this process; without a GPU there is none.
 
+--models names sizes instead of files: a GGUF file of that shape in --models-dir
+is taken, or else one with random weights is written there and kept, which runs
+as fast as a trained one and says nothing. --quant auto takes 8 bits where all of
+the model fits the memory, else 4. As many layers go to the GPU as fit into
+--vram-budget; the rest must fit into --ram-budget, or nothing is measured (exit
+5). -ngl overrides that.
+
 With --train, perf measures training instead: optimiser steps of adapters on all
 linears, on random tokens that all have loss and fill their rows. The speed is the
 median of the steps after the warm-up, with the slowest and the fastest; memory is
@@ -26,10 +33,12 @@ measure on.`
 const perfExample = `  qlora test perf -m model.gguf
   qlora test perf -m base.gguf,merged.gguf -p 512 -n 128 -r 5 -t 2
   qlora test perf -m model.gguf -p 0 -n 64 -o csv
-  qlora test perf --train -m model.gguf --micro-batch-size 4 -c 2048 --rank 16`
+  qlora test perf --models 7b,14b,32b --quant auto --vram-budget 11GiB --ram-budget 32GiB
+  qlora test perf --train -m model.gguf --micro-batch-size 4 -c 2048 --rank 16
+  qlora test perf --train --models 7b,32b --vram-budget 24GiB -o benchfmt > new.txt`
 
 type perfOptions struct {
-	models []string
+	perfModels
 	format string
 	inferenceOptions
 	perf.Options
@@ -43,8 +52,9 @@ func newTestPerfCmd(s *ui.Streams) *cobra.Command {
 		Short:   "measure how fast models run or train, and what memory they take",
 		Long:    perfLong + exitStatus(ui.ExitInvalid, ui.ExitDevice, ui.ExitDiverged, ui.ExitInterrupted),
 		Example: perfExample,
-		Args:    cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Args:    o.moreModels,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.names = append(o.names, args...)
 			if err := errors.Join(o.check(), o.train.check(cmd)); err != nil {
 				return asUsage(cmd, err)
 			}
@@ -60,7 +70,7 @@ func newTestPerfCmd(s *ui.Streams) *cobra.Command {
 
 func (o *perfOptions) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
-	flags.StringSliceVarP(&o.models, "model", "m", nil, "GGUF files to measure")
+	o.perfModels.addFlags(flags)
 	flags.IntVarP(&o.Prompt, "n-prompt", "p", 512, "tokens of the prompt test (0: leave it out)")
 	flags.IntVarP(&o.Generate, "n-gen", "n", 128, "tokens of the generation test (0: leave it out)")
 	flags.IntVarP(&o.Repetitions, "repetitions", "r", 3, "measured rounds of each test")
@@ -73,8 +83,8 @@ func (o *perfOptions) addFlags(flags *pflag.FlagSet) {
 
 func (o *perfOptions) check() error {
 	switch {
-	case len(o.models) == 0:
-		return errors.New("no model given: name GGUF files with -m")
+	case len(o.models)+len(o.names) == 0:
+		return errors.New("no model given: name GGUF files with -m, or sizes with --models 7b,14b")
 	case o.Prompt < 0 || o.Generate < 0 || o.Repetitions < 1:
 		return errors.New("-p and -n must not be negative, -r must be positive")
 	case o.Prompt+o.Generate == 0:
@@ -94,6 +104,13 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
+	budget, err := o.budget(device)
+	if err != nil {
+		return err
+	}
+	if err := o.find(ctx, s, budget); err != nil {
+		return err
+	}
 	measured := o.Options
 	measured.Threads, measured.FlashAttn = o.threads, o.flashAttn
 	measured.Device, measured.GPULayers = device.gpu.Name, device.gpuLayers
@@ -111,7 +128,11 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 		if err := checkModel(model, nil); err != nil {
 			return err
 		}
-		r, err := perf.Measure(ctx, model, measured, func() { bar.Add(1) })
+		placed, err := o.place(s, model, measured, budget)
+		if err != nil {
+			return err
+		}
+		r, err := perf.Measure(ctx, model, placed, func() { bar.Add(1) })
 		if err != nil {
 			return modelError(err)
 		}

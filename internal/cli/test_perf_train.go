@@ -24,13 +24,12 @@ type perfTrainOptions struct {
 	steps, warmup int
 	recompute     string
 	precision     string
-	vramBudget    string
 }
 
 // perfTrainFlags and perfRunFlags name the flags that only mean something with
 // --train, and only without it.
 var (
-	perfTrainFlags = []string{"micro-batch-size", "ctx-size", "rank", "recompute", "grad-accum", "steps", "warmup", "precision", "vram-budget"}
+	perfTrainFlags = []string{"micro-batch-size", "ctx-size", "rank", "recompute", "grad-accum", "steps", "warmup", "precision"}
 	perfRunFlags   = []string{"n-prompt", "n-gen", "repetitions", "no-warmup", "flash-attn"}
 )
 
@@ -42,7 +41,6 @@ func (o *perfTrainOptions) addFlags(flags *pflag.FlagSet) {
 	enumVar(flags, &o.recompute, "recompute", engine.RecomputeAuto,
 		[]string{engine.RecomputeNone, engine.RecomputeBlock, engine.RecomputeAuto}, "when to compute activations twice to save memory")
 	enumVar(flags, &o.precision, "precision", config.PrecisionAuto, append([]string{config.PrecisionAuto}, config.Precisions...), "type of activations; auto: the best that the device has")
-	flags.StringVar(&o.vramBudget, "vram-budget", "", vramBudgetUsage)
 	flags.IntVar(&o.accum, "grad-accum", 1, "micro-batches of a step")
 	flags.IntVar(&o.steps, "steps", 6, "optimiser steps, warm-up included")
 	flags.IntVar(&o.warmup, "warmup", 2, "first steps that are not measured")
@@ -79,7 +77,7 @@ func (o *perfOptions) measured(s *ui.Streams) (perf.TrainOptions, error) {
 		return perf.TrainOptions{}, err
 	}
 	e := engineOptions(r, device, t.length)
-	if e.Budget, err = device.budget(t.vramBudget); err != nil {
+	if e.Budget, err = device.budget(o.vramBudget); err != nil {
 		return perf.TrainOptions{}, err
 	}
 	return perf.TrainOptions{Engine: e, Accum: t.accum, Steps: t.steps, Warmup: t.warmup, LearningRate: 1e-4}, nil
@@ -96,6 +94,13 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
+	host, err := o.askedHost()
+	if err != nil {
+		return err
+	}
+	if err := o.find(ctx, s, perf.Budget{Device: options.Engine.Budget}); err != nil {
+		return err
+	}
 	bar := ui.NewProgress(s, int64(len(o.models)*o.train.steps), "measure", "steps")
 	defer bar.Finish()
 	var results []perf.TrainResult
@@ -104,7 +109,7 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 		if err := checkModel(model, nil); err != nil {
 			return err
 		}
-		fitted, err := fitMeasured(model, options, s)
+		fitted, err := fitMeasured(model, options, host, s)
 		if err != nil {
 			return perfTrainError(ctx, err)
 		}
@@ -124,15 +129,20 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 	return perf.WriteTraining(s.Out, o.format, results)
 }
 
-// fitMeasured is o as the model fits the budget.
-func fitMeasured(model string, o perf.TrainOptions, s *ui.Streams) (perf.TrainOptions, error) {
+// fitMeasured is o as the model fits the budget; layers that leave the device may
+// take host bytes of the machine, or any when that is 0.
+func fitMeasured(model string, o perf.TrainOptions, host int64, s *ui.Streams) (perf.TrainOptions, error) {
 	f, err := gguf.Open(model)
 	if err != nil {
 		return o, err
 	}
 	asked := rowChoice{rows: o.Engine.Rows, accum: o.Accum}
 	chosen := asked
-	if _, err := chosen.fit(f, &o.Engine, o.Engine.Module != nil); err != nil {
+	plan, err := chosen.fit(f, &o.Engine, o.Engine.Module != nil)
+	if err == nil && host > 0 && plan.Streamed > host {
+		err = ui.Fail(ui.ExitDevice, fmt.Errorf("%s of layers stay in host memory, more than --ram-budget allows (%s)", ui.Size(plan.Streamed), ui.Size(host)), "give the GPU more with --vram-budget, or measure a smaller model")
+	}
+	if err != nil {
 		return o, errors.Join(fmt.Errorf("prepare %s for training: %w", model, err), f.Close())
 	}
 	chosen.warnFewer(asked, s)

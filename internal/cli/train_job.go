@@ -196,7 +196,8 @@ func (j *trainJob) follow(ctx context.Context, loop *train.Loop, from *checkpoin
 // writeSettings leaves the resolved settings beside the result and in the
 // run's folder. A resumed run no longer has a result.
 func (j *trainJob) writeSettings(resumed bool) error {
-	if err := checkSpace(j.r.Output, j.memory.Trained*5/4, "one checkpoint and the result"); err != nil {
+	if err := checkSpace(j.r.Output, j.memory.Trained*5/4, "one checkpoint and the result",
+		"free some space or choose another folder with --output", "keep fewer checkpoints with --keep-last 1"); err != nil {
 		return err
 	}
 	if resumed {

@@ -141,7 +141,7 @@ func checkWritable(dir string) (err error) {
 }
 
 // checkSpace fails when the disk of dir has less than need bytes free.
-func checkSpace(dir string, need int64, what string) error {
+func checkSpace(dir string, need int64, what string, hints ...string) error {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil {
 		return fmt.Errorf("find the free space of %s: %w", dir, err)
@@ -152,7 +152,7 @@ func checkSpace(dir string, need int64, what string) error {
 	}
 	return ui.Fail(ui.ExitFailure,
 		fmt.Errorf("%s needs %s in %s, of which %s are free", what, humanize.IBytes(uint64(need)), dir, humanize.IBytes(uint64(max(free, 0)))),
-		"free some space or choose another folder with --output", "keep fewer checkpoints with --keep-last 1")
+		hints...)
 }
 
 // lock takes the lock at path for this process, or says that another has it.

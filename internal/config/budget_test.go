@@ -9,13 +9,13 @@ func TestParseBudget(t *testing.T) {
 	for text, want := range map[string]Budget{
 		"": {}, "11GiB": {Bytes: 11 << 30}, "24G": {Bytes: 24e9}, "512 MiB": {Bytes: 512 << 20}, "80%": {Share: 0.8}, "12.5 %": {Share: 0.125}, "100%": {Share: 1},
 	} {
-		got, err := ParseBudget(text)
+		got, err := ParseBudget("vram-budget", text)
 		if err != nil || got != want || got.Open() != (text == "") {
 			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"0", "much", "-1GiB", "0%", "101%", "%", "nan%", "1e30GiB"} {
-		if got, err := ParseBudget(text); err == nil {
+		if got, err := ParseBudget("vram-budget", text); err == nil {
 			t.Errorf("%q was read as %+v", text, got)
 		}
 	}

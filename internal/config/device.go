@@ -57,7 +57,7 @@ func checkDevice(r Run) error {
 	if r.NGPULayers < -1 {
 		return fmt.Errorf("n-gpu-layers %d: -1 for as many as fit, 0 for none, or more", r.NGPULayers)
 	}
-	budget, err := ParseBudget(r.VRAMBudget)
+	budget, err := ParseBudget("vram-budget", r.VRAMBudget)
 	if err != nil {
 		return err
 	}

@@ -89,12 +89,15 @@ func biased(name string) bool {
 	return strings.HasSuffix(name, ".attn_q") || strings.HasSuffix(name, ".attn_k") || strings.HasSuffix(name, ".attn_v")
 }
 
+// RandomWeights ends the name of every synthetic model.
+const RandomWeights = " with random weights"
+
 // metadata is everything but the vocabulary and the tensors.
 func (p Preset) metadata(fileType uint32) []gguf.KV {
 	kvs := []gguf.KV{
 		{Key: "general.architecture", Value: p.Arch},
 		{Key: "general.type", Value: "model"},
-		{Key: "general.name", Value: p.Name + " with random weights"},
+		{Key: "general.name", Value: p.Name + RandomWeights},
 		{Key: "general.file_type", Value: fileType},
 		{Key: "general.quantization_version", Value: uint32(2)}, // ggml's GGML_QNT_VERSION
 	}

@@ -54,6 +54,9 @@ func ParseStorage(name string, pure bool) (Storage, error) {
 	return Storage{m, pure}, err
 }
 
+// FileType is what general.file_type says of such a model: llama.cpp's enum llama_ftype.
+func (s Storage) FileType() uint32 { return s.mixture.FileType }
+
 // choose gives the types of the tensors of a header.
 func (s Storage) choose(f *gguf.File) (map[string]lora.Choice, error) {
 	if s.uniform {

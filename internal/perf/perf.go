@@ -13,6 +13,9 @@ import (
 	"github.com/qlora/qlora/internal/llama"
 )
 
+// LeastContext is the size of the cache where tests need less.
+const LeastContext = 32
+
 // Options say what is measured.
 type Options struct {
 	Prompt      int // tokens of the prompt test; 0: no such test
@@ -42,9 +45,13 @@ type Result struct {
 	SizeBytes   uint64  `json:"size_bytes"`  // of the tensors
 	Params      uint64  `json:"params"`
 	Threads     int     `json:"threads"`
+	GPULayers   int     `json:"gpu_layers"`   // on the GPU, the output counted as one
+	Layers      int     `json:"layers"`       // all, the output included
 	LoadSeconds float64 `json:"load_seconds"` // until the file is mapped and checked
 	Prompt      *Rate   `json:"prompt,omitempty"`
 	Generate    *Rate   `json:"generate,omitempty"`
+	// FirstToken is the seconds from a prompt to the token that follows it.
+	FirstToken *Spread `json:"first_token_seconds,omitempty"`
 	// PeakRSSBytes includes the pages of the mapped file that were touched.
 	// Null where the system does not tell.
 	PeakRSSBytes *uint64 `json:"peak_rss_bytes"`
@@ -68,7 +75,7 @@ func Measure(ctx context.Context, path string, o Options, progress func()) (r Re
 	loaded := time.Since(start)
 	defer func() { err = errors.Join(err, m.Close()) }()
 	c, err := m.NewContext(llama.ContextOptions{
-		Ctx: max(o.Prompt, o.Generate, 32), Threads: o.Threads, FlashAttn: o.FlashAttn,
+		Ctx: max(o.Prompt, o.Generate, LeastContext), Threads: o.Threads, FlashAttn: o.FlashAttn,
 		TypeK: llama.TypeF16, TypeV: llama.TypeF16,
 	})
 	if err != nil {
@@ -77,12 +84,22 @@ func Measure(ctx context.Context, path string, o Options, progress func()) (r Re
 	defer func() { err = errors.Join(err, c.Close()) }()
 	r = describe(m, c)
 	r.LoadSeconds = loaded.Seconds()
+	r.Layers = m.Layers() + 1
+	if r.GPULayers = o.GPULayers; o.Device == "" {
+		r.GPULayers = 0
+	} else if o.GPULayers < 0 || o.GPULayers > r.Layers {
+		r.GPULayers = r.Layers
+	}
 	b := bench{c: c, o: o, progress: progress, memory: memory}
 	if r.Prompt, err = b.repeat(ctx, o.Prompt, b.prompt); err != nil {
 		return r, fmt.Errorf("prompt test of %s: %w", path, err)
 	}
 	if r.Generate, err = b.repeat(ctx, o.Generate, b.generate); err != nil {
 		return r, fmt.Errorf("generation test of %s: %w", path, err)
+	}
+	if o.Prompt > 0 {
+		first := newSpread(b.first[len(b.first)-o.Repetitions:]) // those after the warm-up
+		r.FirstToken = &first
 	}
 	r.PeakRSSBytes, r.PeakGPUBytes = memory.peaks()
 	return r, nil
@@ -101,6 +118,7 @@ type bench struct {
 	o        Options
 	progress func()
 	memory   *memoryWatch
+	first    []float64 // seconds to the first token of each round of the prompt test
 }
 
 // repeat runs a test of n tokens and returns the rates of its measured rounds,
@@ -130,13 +148,26 @@ func (b *bench) repeat(ctx context.Context, n int, round func(context.Context, [
 	return newRate(n, rates), nil
 }
 
-// prompt runs tokens as one prompt. Reading the logits waits for the device.
+// prompt runs tokens as one prompt and picks the likeliest token after it.
+// Reading the logits waits for the device.
 func (b *bench) prompt(ctx context.Context, tokens []int32) error {
+	start := time.Now()
 	last, err := b.c.Prefill(ctx, tokens)
-	if err == nil && b.c.Logits(last) == nil {
+	if err != nil {
+		return err
+	}
+	logits := b.c.Logits(last)
+	if logits == nil {
 		return errors.New("the model gave no logits")
 	}
-	return err
+	best := 0
+	for i, v := range logits {
+		if v > logits[best] {
+			best = i
+		}
+	}
+	b.first = append(b.first, time.Since(start).Seconds())
+	return nil
 }
 
 // generate runs tokens one by one, with logits for each, as generation does.

@@ -11,7 +11,7 @@ import (
 
 // WriteTraining prints results in one of Formats.
 func WriteTraining(w io.Writer, format string, results []TrainResult) error {
-	return write(w, format, results, trainMarkdown(results), trainCSV(results))
+	return write(w, format, results, table{trainMarkdown(results), trainCSV(results), trainBenchmarks(results)})
 }
 
 func trainMarkdown(results []TrainResult) [][]string {
