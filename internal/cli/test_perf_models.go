@@ -116,30 +116,40 @@ func (o *perfOptions) findOne(ctx context.Context, s *ui.Streams, name string, b
 	return o.makeShape(ctx, s, p, quantTypes[width][0])
 }
 
-// width settles --quant.
+// width settles --quant. The error is that p runs in no such width within b.
 func (o *perfOptions) width(p newmodel.Preset, b perf.Budget) (string, error) {
-	switch {
-	case o.quant != quantAuto:
-		return o.quant, nil
-	case o.train.on:
-		return quant4, nil
+	widths := map[string][]string{quant4: {quant4}, quant8: {quant8}, quantAuto: {quant8, quant4}}[o.quant]
+	last := widths[len(widths)-1]
+	if o.train.on {
+		return last, nil // the engine plans its own memory
 	}
-	c, err := syntheticOf(p, quantTypes[quant8][0])
+	for _, width := range widths {
+		fit, err := o.fitShape(p, quantTypes[width][0], b)
+		switch {
+		case err == nil && (b.Device == 0 || fit.Layers == fit.Of || width == last):
+			return width, nil
+		case err != nil && width == last:
+			return "", overBudget(p.Name+" in "+width, err)
+		}
+	}
+	return last, nil
+}
+
+// fitShape divides a model of a shape that need not be there yet.
+func (o *perfOptions) fitShape(p newmodel.Preset, kind string, b perf.Budget) (perf.Offload, error) {
+	c, err := syntheticOf(p, kind)
 	if err != nil {
-		return "", err
+		return perf.Offload{}, err
 	}
 	f, err := c.Header()
 	if err != nil {
-		return "", err
+		return perf.Offload{}, err
 	}
-	fit, err := perf.PlanOffload(f, o.cells(), b)
-	var none *perf.BudgetError
-	switch {
-	case errors.As(err, &none), err == nil && b.Device > 0 && fit.Layers < fit.Of:
-		return quant4, nil
-	default:
-		return quant8, err
-	}
+	return perf.PlanOffload(f, o.cells(), b)
+}
+
+func overBudget(what string, err error) error {
+	return ui.Fail(ui.ExitDevice, fmt.Errorf("measure %s: %w", what, err), "choose a smaller model or --quant 4bit, or raise --ram-budget", "-ngl says how many layers go to the GPU, whatever the budget")
 }
 
 // cells is the context that the tests need.
@@ -239,7 +249,7 @@ func (o *perfOptions) place(s *ui.Streams, path string, m perf.Options, b perf.B
 	var none *perf.BudgetError
 	switch {
 	case errors.As(err, &none):
-		return m, ui.Fail(ui.ExitDevice, fmt.Errorf("measure %s: %w", path, none), "choose a smaller model or --quant 4bit, or raise --ram-budget", "-ngl says how many layers go to the GPU, whatever the budget")
+		return m, overBudget(path, none)
 	case err != nil:
 		s.Warnf("%v: where its layers go was not planned", err)
 		return m, nil
