@@ -32,7 +32,7 @@ var pureGo = []string{
 }
 
 // cPackages are the only ones that may say import "C".
-var cPackages = []string{"internal/ggml", "internal/ggml/amx", "internal/llama"}
+var cPackages = []string{"internal/ggml", "internal/ggml/amx", "internal/llama", "benchmarks/perfloop"}
 
 // goFile is one source file: its folder, whether it is a test, its imports.
 type goFile struct {
