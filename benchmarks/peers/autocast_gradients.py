@@ -39,10 +39,10 @@ class Adapted(torch.nn.Module):
         return self.base(x) + ALPHA / RANK * torch.nn.functional.linear(low, self.b)
 
 
-def adapt(model):
+def adapt(model, seed):
     """Puts an adapter on every linear; returns them by GGUF name."""
     model.requires_grad_(False)
-    generator, out = torch.Generator().manual_seed(1), {}
+    generator, out = torch.Generator().manual_seed(seed), {}
     for i, layer in enumerate(model.model.layers):
         for part, path in LINEARS.items():
             group, name = path.split(".")
@@ -96,12 +96,13 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     p.add_argument("--model", required=True)
     p.add_argument("--out", required=True)
+    p.add_argument("--seed", type=int, default=1, help="of the adapters")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     o = p.parse_args()
     with open(os.path.join(HERE, "tokens_smollm2.txt")) as f:
         ids = torch.tensor([int(t) for t in f.read().split()][:ROWS * LENGTH], device=o.device).view(ROWS, LENGTH)
     model = load(o.model, torch)
-    adapters = adapt(model)
+    adapters = adapt(model, o.seed)
     model.to(o.device).eval()
     check_rope(model)
 
@@ -109,7 +110,7 @@ def main():
     with sdpa_kernel(SDPBackend.MATH):
         loss = backward(model, ids)
     want = collect(adapters)
-    print(f"f32 on {o.device}: loss {loss:.6f}, torch {torch.__version__}", flush=True)
+    print(f"adapters {o.seed}, f32 on {o.device}: loss {loss:.6f}, torch {torch.__version__}", flush=True)
 
     writer = gguf.GGUFWriter(o.out, "llama")
     writer.add_string("autocast.model", os.path.abspath(o.model))

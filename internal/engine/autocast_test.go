@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/qlora/qlora/internal/dataset"
@@ -11,7 +13,8 @@ import (
 	"github.com/qlora/qlora/internal/lora"
 )
 
-// autocastRatio is how much more than torch.autocast 16-bit gradients may lose against F32.
+// autocastRatio is how much more than torch.autocast 16-bit gradients may lose against F32: the geometric mean over the
+// files, because with one set of adapters either's error is a matter of luck (docs/kernels/rounding.md).
 const autocastRatio = 1.5
 
 // autocastFile is what benchmarks/peers/autocast_gradients.py wrote: adapters, a batch, gradients by torch in F32, and how
@@ -23,12 +26,20 @@ type autocastFile struct {
 	names []string
 }
 
-func openAutocast(t *testing.T) autocastFile {
+// openAutocasts opens the files of the list in QLORA_AUTOCAST.
+func openAutocasts(t *testing.T) (files []autocastFile) {
 	t.Helper()
-	path := os.Getenv("QLORA_AUTOCAST")
-	if path == "" {
-		t.Skip("compares with torch.autocast: benchmarks/autocast.sh writes the file that QLORA_AUTOCAST names and runs this")
+	for _, path := range filepath.SplitList(os.Getenv("QLORA_AUTOCAST")) {
+		files = append(files, openAutocast(t, path))
 	}
+	if len(files) == 0 {
+		t.Skip("compares with torch.autocast: benchmarks/autocast.sh writes the files that QLORA_AUTOCAST names and runs this")
+	}
+	return files
+}
+
+func openAutocast(t *testing.T, path string) autocastFile {
+	t.Helper()
 	a := autocastFile{golden: golden{t, openGGUF(t, path)}}
 	model, _ := a.f.String("autocast.model")
 	a.base = openGGUF(t, model)
@@ -97,22 +108,43 @@ func mean(values []float64) float64 {
 
 // Every adapter's gradient of a real model: in F32 that of torch, in 16 bits at most half as far off again as autocast's.
 func TestGradientsAgainstAutocast(t *testing.T) {
-	a, module := openAutocast(t), testModule(t)
-	each, whole := a.errors(a.gradients(t, module, ggml.F32))
-	t.Logf("f32: relative error of the gradient %.2e, mean over tensors %.2e", whole, mean(each))
-	if !(whole <= 2e-4) {
-		t.Errorf("in F32 the gradient differs from torch's by %.2e, at most 2e-4 allowed", whole)
+	files, module := openAutocasts(t), testModule(t)
+	for i, a := range files {
+		t.Run(fmt.Sprintf("f32/adapters=%d", i+1), func(t *testing.T) {
+			each, whole := a.errors(a.gradients(t, module, ggml.F32))
+			t.Logf("f32: relative error of the gradient %.2e, mean over tensors %.2e", whole, mean(each))
+			if !(whole <= 2e-4) {
+				t.Errorf("in F32 the gradient differs from torch's by %.2e, at most 2e-4 allowed", whole)
+			}
+		})
 	}
 	for _, typ := range []ggml.Type{ggml.BF16, ggml.F16} {
 		t.Run(typ.String(), func(t *testing.T) {
 			device(t)
 			needBF16(t, module, typ)
-			a.againstAutocast(t, module, typ)
+			againstAutocast(t, files, module, typ)
 		})
 	}
 }
 
-func (a autocastFile) againstAutocast(t *testing.T, m *ggml.Module, typ ggml.Type) {
+func againstAutocast(t *testing.T, files []autocastFile, m *ggml.Module, typ ggml.Type) {
+	t.Helper()
+	whole, tensors := 0.0, 0.0 // sums of logarithms
+	for i, a := range files {
+		w, each := math.NaN(), math.NaN()
+		t.Run(fmt.Sprintf("adapters=%d", i+1), func(t *testing.T) { w, each = a.ratios(t, m, typ, len(files) == 1) })
+		whole, tensors = whole+math.Log(w)/float64(len(files)), tensors+math.Log(each)/float64(len(files))
+	}
+	whole, tensors = math.Exp(whole), math.Exp(tensors)
+	t.Logf("%s, %d sets of adapters: whole gradient %.2f times as far off as under autocast, its tensors %.2f times", typ, len(files), whole, tensors)
+	if !(whole <= autocastRatio) || !(tensors <= autocastRatio) {
+		t.Errorf("the gradient is off by %.2f times as much as under torch.autocast, its tensors by %.2f times on average; at most %g allowed",
+			whole, tensors, autocastRatio)
+	}
+}
+
+// ratios are our error over autocast's, of the whole gradient and of the mean over its tensors.
+func (a autocastFile) ratios(t *testing.T, m *ggml.Module, typ ggml.Type, verbose bool) (float64, float64) {
 	t.Helper()
 	theirs, _ := a.f.Floats("autocast." + typ.String())
 	theirWhole, _ := a.f.Float("autocast." + typ.String() + ".whole")
@@ -124,12 +156,11 @@ func (a autocastFile) againstAutocast(t *testing.T, m *ggml.Module, typ ggml.Typ
 	for i, name := range a.names {
 		ratio := each[i] / float64(theirs[i])
 		worst, theirMean = max(worst, ratio), theirMean+float64(theirs[i])/float64(len(theirs))
-		t.Logf("%-34s autocast %.2e, here %.2e, ratio %.2f", name, theirs[i], each[i], ratio)
+		if verbose {
+			t.Logf("%-34s autocast %.2e, here %.2e, ratio %.2f", name, theirs[i], each[i], ratio)
+		}
 	}
 	t.Logf("%s: whole gradient: autocast %.2e, here %.2e, ratio %.2f; mean over tensors: %.2e, %.2e, ratio %.2f; largest ratio %.2f",
 		typ, theirWhole, whole, whole/theirWhole, theirMean, mean(each), mean(each)/theirMean, worst)
-	if !(whole <= autocastRatio*theirWhole) || !(mean(each) <= autocastRatio*theirMean) {
-		t.Errorf("the gradient is off by %.2f times as much as under torch.autocast, its tensors by %.2f times on average; at most %g allowed",
-			whole/theirWhole, mean(each)/theirMean, autocastRatio)
-	}
+	return whole / theirWhole, mean(each) / theirMean
 }
