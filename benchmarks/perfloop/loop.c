@@ -66,5 +66,6 @@ int perf_loop(const char * path, int p, int n, int r, int threads) {
             }
         }
     }
-    return 0; // the process ends, and with it what was taken
+    fflush(stdout); // Go ends the process without
+    return 0;
 }
