@@ -101,6 +101,9 @@ func report(s *ui.Streams, err error) int {
 		return code
 	}
 	hints := ui.Hints(err)
+	if pull := pullHint(err); pull != nil {
+		hints = pull // the others speak of files that are here
+	}
 	if code == ui.ExitSkipped { // the command finished and printed its summary
 		s.Warnf("%s", err)
 		talkHints(s, hints)

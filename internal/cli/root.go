@@ -47,6 +47,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	addGlobalFlags(root, s)
 	root.AddCommand(
 		newDemoCmd(s),
+		newPullCmd(s),
 		newPrepCmd(s),
 		newInitCmd(s),
 		newPlanCmd(s),

@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	code N qlora ARGS...   run, and require exit code N
 //	jsonlines TYPE         require that stdout of the last command is JSON
 //	                       lines with a message_type, the last one TYPE
+//	hub                    start a model hub and set HF_ENDPOINT; see startHub
 //
 // and the condition driver, which holds where there is an NVIDIA driver.
 func TestScripts(t *testing.T) {
@@ -41,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":      runForCode,
 			"jsonlines": checkJSONLines,
+			"hub":       startHub(t),
 		},
 		Condition: func(name string) (bool, error) {
 			if name != "driver" {

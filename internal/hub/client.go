@@ -22,7 +22,7 @@ type Options struct {
 	UserAgent   string        // "qlora"
 	Connections int           // at a time for one file; 8
 	ChunkSize   int64         // bytes of one request and of one entry in the journal; 8 MiB
-	Attempts    int           // in a row that may fail before a download does; 6
+	Attempts    int           // in a row that may fail before a download does; 9
 	Backoff     time.Duration // before the second attempt, doubled before each next; 500 ms
 	IdleTimeout time.Duration // in which LeastRate must be met, else the connection is torn; 30 s
 	LeastRate   int64         // bytes per second of one connection; 256
@@ -54,7 +54,7 @@ func New(o Options) (*Client, error) {
 	o.UserAgent = orElse(o.UserAgent, "qlora")
 	o.Connections = orElse(o.Connections, 8)
 	o.ChunkSize = orElse(o.ChunkSize, 8<<20)
-	o.Attempts = orElse(o.Attempts, 6)
+	o.Attempts = orElse(o.Attempts, 9)
 	o.Backoff = orElse(o.Backoff, 500*time.Millisecond)
 	o.IdleTimeout = orElse(o.IdleTimeout, 30*time.Second)
 	o.LeastRate = orElse(o.LeastRate, 256)

@@ -138,7 +138,7 @@ func (f *fetch) all(ctx context.Context) error {
 // chunk fetches chunk i, each time from where the attempt before was torn.
 func (f *fetch) chunk(ctx context.Context, i int) error {
 	from, end := f.j.head.bounds(i)
-	err := f.c.again(ctx, func() (bool, error) {
+	err := f.c.again(ctx, f.c.o.Attempts, func() (bool, error) {
 		began := from
 		for from < end { // a server may send less than it was asked for
 			n, err := f.span(ctx, from, end)

@@ -173,8 +173,11 @@ func (f *fetch) renew(ctx context.Context, old *url.URL, why *StatusError) error
 		return errors.New(why.Error())
 	}
 	now, err := f.c.Resolve(ctx, f.meta.Repo, orElse(f.meta.Commit, f.meta.Revision), File{Path: f.meta.Path, Size: f.meta.Size})
-	if err != nil {
+	if err != nil && !worthAnother(err) {
 		return &finalError{errors.Join(why, err)}
+	}
+	if err != nil {
+		return err
 	}
 	if now.ETag != f.meta.ETag || now.Size != f.meta.Size {
 		return &ChangedError{"its ETag is another"}
@@ -186,7 +189,7 @@ func (f *fetch) renew(ctx context.Context, old *url.URL, why *StatusError) error
 // whole fetches the file from a server that sends no parts: in order, on one
 // connection, passing over what is there.
 func (f *fetch) whole(ctx context.Context) error {
-	return f.c.again(ctx, func() (bool, error) {
+	return f.c.again(ctx, f.c.o.Attempts, func() (bool, error) {
 		before := f.j.missingBytes()
 		err := f.stream(ctx)
 		return f.j.missingBytes() < before, err

@@ -32,7 +32,7 @@ var (
 // Resolve asks for a listed file's metadata at a revision.
 func (c *Client) Resolve(ctx context.Context, repo, revision string, f File) (Meta, error) {
 	m := Meta{Repo: repo, Revision: revision, Path: f.Path, Size: f.Size, SHA256: f.SHA256}
-	err := c.again(ctx, func() (bool, error) { return false, c.head(ctx, &m) })
+	err := c.again(ctx, min(lookups, c.o.Attempts), func() (bool, error) { return false, c.head(ctx, &m) })
 	if err != nil {
 		return Meta{}, fmt.Errorf("look up %s of %s at %s: %w", f.Path, repo, revision, err)
 	}

@@ -11,11 +11,15 @@ import (
 	"time"
 )
 
-// again calls attempt until it succeeds, fails for good, or has failed
-// o.Attempts times in a row without progress. Between two attempts it waits:
+// lookups bounds the attempts at what a person waits for before a download
+// begins.
+const lookups = 5
+
+// again calls attempt until it succeeds, fails for good, or has failed most
+// times in a row without progress. Between two attempts it waits:
 // twice as long each time, at random between half and all of it so that many
 // connections do not come back at once, or as long as the hub says.
-func (c *Client) again(ctx context.Context, attempt func() (progress bool, err error)) error {
+func (c *Client) again(ctx context.Context, most int, attempt func() (progress bool, err error)) error {
 	failed := 0
 	for {
 		progress, err := attempt()
@@ -28,7 +32,7 @@ func (c *Client) again(ctx context.Context, attempt func() (progress bool, err e
 		if progress {
 			failed = 0
 		}
-		if failed++; failed >= c.o.Attempts {
+		if failed++; failed >= most {
 			return fmt.Errorf("%w (after %d attempts)", err, failed)
 		}
 		wait := c.pause(failed, err)

@@ -58,7 +58,7 @@ type treeEntry struct {
 
 func (c *Client) page(ctx context.Context, u *url.URL) (files []File, next string, err error) {
 	var body []byte
-	err = c.again(ctx, func() (bool, error) {
+	err = c.again(ctx, min(lookups, c.o.Attempts), func() (bool, error) {
 		body, next, err = c.readPage(ctx, u)
 		return false, err
 	})
