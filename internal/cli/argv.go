@@ -43,6 +43,10 @@ func dashes(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // rewriteArgs replaces the aliases in args by the flags that they stand for.
 // Values of flags, arguments after "--" and unknown words stay as they are.
 func rewriteArgs(root *cobra.Command, args []string) ([]string, error) {
+	if n := len(args); n > 2 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		line, err := rewriteArgs(root, args[1:n-1]) // the last word is still being typed
+		return append(append([]string{args[0]}, line...), args[n-1]), err
+	}
 	cmd, _, err := root.Find(args)
 	if err != nil {
 		return args, nil // cobra reports the unknown command better

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/qlora/qlora/internal/ui"
 )
 
 // helpTemplate puts what a reader came for first: what the command does, how
@@ -35,6 +33,11 @@ Flags:
 Flags of every command:
 {{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
 {{- end}}
+{{- if not .HasParent}}
+
+Topics, shown by 'qlora help TOPIC':
+{{- topicList}}
+{{- end}}
 {{- with exitSection .}}
 
 {{.}}
@@ -54,6 +57,7 @@ func setHelp(root *cobra.Command) {
 		}
 		return ""
 	})
+	cobra.AddTemplateFunc("topicList", topicList)
 	root.SetHelpTemplate(helpTemplate)
 }
 
@@ -62,22 +66,4 @@ func longOrShort(cmd *cobra.Command) string {
 		return cmd.Long
 	}
 	return cmd.Short
-}
-
-// newHelpCmd is "qlora help [command]", the long way to --help.
-func newHelpCmd(s *ui.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use:     "help [command]",
-		Short:   "show the help of a command",
-		Long:    "Help shows the help of a command, the same as its --help flag." + exitStatus(ui.ExitOK),
-		Example: "  qlora help train\n  qlora help prep split",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			target, rest, err := cmd.Root().Find(args)
-			if err != nil || target == nil || len(rest) > 0 {
-				return asUsage(cmd, unknownTopic(strings.Join(args, " ")))
-			}
-			target.InitDefaultHelpFlag()
-			return target.Help()
-		},
-	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ func (p *puller) list(files []hub.File) error {
 	var rows [][]string
 	for _, m := range hub.Models(files) {
 		sum.Models = append(sum.Models, pullModel{Name: m.Name, Quant: m.Quant, Parts: len(m.Files), Bytes: m.Size()})
-		rows = append(rows, []string{m.Name, orDash(m.Quant), fmt.Sprint(len(m.Files)), ui.Size(m.Size())})
+		rows = append(rows, []string{m.Name, cmp.Or(m.Quant, "-"), fmt.Sprint(len(m.Files)), ui.Size(m.Size())})
 	}
 	if len(rows) == 0 {
 		return p.failed(&hub.ChoiceError{Text: "the repository holds no GGUF model"})
@@ -42,13 +43,6 @@ func (p *puller) list(files []hub.File) error {
 		ui.Table(p.s.Out, []string{"file", "quant", "parts", "size"}, rows)
 	}
 	return p.s.Event("summary", sum)
-}
-
-func orDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return text
 }
 
 // failed gives an error of the hub its exit code and says what to do.

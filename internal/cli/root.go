@@ -41,7 +41,6 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.SetGlobalNormalizationFunc(dashes)
 	root.SetVersionTemplate("qlora {{.Version}}\n")
-	root.CompletionOptions.HiddenDefaultCmd = true
 	setHelp(root)
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)
@@ -60,8 +59,10 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newLogsCmd(s),
 		newGPUCmd(s),
 		newDoctorCmd(s),
+		newCompletionCmd(s),
 		newVersionCmd(s),
 	)
+	addCompletions(root)
 	return root
 }
 

@@ -104,7 +104,7 @@ func ResolveRun(path string, getenv func(key string) (string, bool), flags []Set
 		}
 	}
 	for _, key := range RunKeys() {
-		variable := envName(key)
+		variable := EnvName(key)
 		value, ok := getenv(variable)
 		if !ok || value == "" {
 			continue
@@ -133,8 +133,8 @@ func (r Run) EpochLimit() int {
 // OSEnv is the getenv of this process.
 func OSEnv(key string) (string, bool) { return os.LookupEnv(key) }
 
-// envName is the variable of a key.
-func envName(key string) string {
+// EnvName is the variable of a key.
+func EnvName(key string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(key, "-", "_"))
 }
 

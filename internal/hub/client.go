@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ const maxWait = 5 * time.Minute
 
 // New checks the options.
 func New(o Options) (*Client, error) {
-	o.Endpoint = strings.TrimRight(orElse(o.Endpoint, DefaultEndpoint), "/")
+	o.Endpoint = strings.TrimRight(cmp.Or(o.Endpoint, DefaultEndpoint), "/")
 	endpoint, err := url.Parse(o.Endpoint)
 	if err != nil || endpoint.Host == "" || endpoint.Scheme != "https" && endpoint.Scheme != "http" {
 		return nil, errors.New("the endpoint must be an address such as " + DefaultEndpoint)
@@ -51,25 +52,17 @@ func New(o Options) (*Client, error) {
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, errors.New("the token holds characters that no token has")
 	}
-	o.UserAgent = orElse(o.UserAgent, "qlora")
-	o.Connections = orElse(o.Connections, 8)
-	o.ChunkSize = orElse(o.ChunkSize, 8<<20)
-	o.Attempts = orElse(o.Attempts, 9)
-	o.Backoff = orElse(o.Backoff, 500*time.Millisecond)
-	o.IdleTimeout = orElse(o.IdleTimeout, 30*time.Second)
-	o.LeastRate = orElse(o.LeastRate, 256)
+	o.UserAgent = cmp.Or(o.UserAgent, "qlora")
+	o.Connections = cmp.Or(o.Connections, 8)
+	o.ChunkSize = cmp.Or(o.ChunkSize, 8<<20)
+	o.Attempts = cmp.Or(o.Attempts, 9)
+	o.Backoff = cmp.Or(o.Backoff, 500*time.Millisecond)
+	o.IdleTimeout = cmp.Or(o.IdleTimeout, 30*time.Second)
+	o.LeastRate = cmp.Or(o.LeastRate, 256)
 	if o.Note == nil {
 		o.Note = func(string) {}
 	}
 	return &Client{o: o, endpoint: endpoint, http: newHTTP(o)}, nil
-}
-
-func orElse[T comparable](value, def T) T {
-	var zero T
-	if value == zero {
-		return def
-	}
-	return value
 }
 
 // newHTTP speaks HTTP/1.1 alone: HTTP/2 would put all ranges into one

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (s *source) same(where, etag string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if etag == "" || s.where != where || s.etag == "" {
-		s.where, s.etag = where, orElse(etag, s.etag)
+		s.where, s.etag = where, cmp.Or(etag, s.etag)
 		return true
 	}
 	return s.etag == etag
@@ -132,7 +133,7 @@ func (f *fetch) checkTag(resp *http.Response) error {
 	if enc := resp.Header.Get("Content-Encoding"); enc != "" && enc != "identity" {
 		return fmt.Errorf("%s sends the file encoded as %s", place(resp.Request.URL), printable(enc))
 	}
-	etag, want := normalETag(orElse(resp.Header.Get("X-Linked-Etag"), resp.Header.Get("ETag"))), f.meta.ETag
+	etag, want := normalETag(cmp.Or(resp.Header.Get("X-Linked-Etag"), resp.Header.Get("ETag"))), f.meta.ETag
 	if f.c.isHub(resp.Request.URL) {
 		if etag != "" && want != "" && etag != want {
 			return &ChangedError{"its ETag is another"}
@@ -172,7 +173,7 @@ func (f *fetch) renew(ctx context.Context, old *url.URL, why *StatusError) error
 	if f.source.url != old {
 		return errors.New(why.Error())
 	}
-	now, err := f.c.Resolve(ctx, f.meta.Repo, orElse(f.meta.Commit, f.meta.Revision), File{Path: f.meta.Path, Size: f.meta.Size})
+	now, err := f.c.Resolve(ctx, f.meta.Repo, cmp.Or(f.meta.Commit, f.meta.Revision), File{Path: f.meta.Path, Size: f.meta.Size})
 	if err != nil && !worthAnother(err) {
 		return &finalError{errors.Join(why, err)}
 	}

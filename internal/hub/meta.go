@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -67,7 +68,7 @@ func (c *Client) head(ctx context.Context, m *Meta) error {
 		return c.statusError(resp)
 	}
 	m.Commit = printable(resp.Header.Get("X-Repo-Commit"))
-	m.ETag = normalETag(orElse(resp.Header.Get("X-Linked-Etag"), resp.Header.Get("ETag")))
+	m.ETag = normalETag(cmp.Or(resp.Header.Get("X-Linked-Etag"), resp.Header.Get("ETag")))
 	return m.headSizeAndHash(resp)
 }
 
@@ -96,4 +97,4 @@ func normalETag(text string) string {
 }
 
 // pin is what makes two answers speak of the same content.
-func (m Meta) pin() string { return orElse(m.SHA256, m.ETag) }
+func (m Meta) pin() string { return cmp.Or(m.SHA256, m.ETag) }
