@@ -27,13 +27,69 @@ FUZZTIME ?= 10s
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	echo
-	echo '  Variables: MODEL DATA EVAL NAME ARGS PORT FUZZTIME CUDA_ARCH, for example'
+	echo '  Variables: MODEL DATA EVAL NAME ARGS PORT FUZZTIME CUDA_ARCH PREFIX VERSION, for example'
 	echo '  make train MODEL=base.gguf DATA=data/train.jsonl NAME=mine ARGS="--epochs 3"'
 
 .PHONY: build
 build: ## compile bin/qlora for this machine's processor
 	@mkdir -p bin
 	go build -o $(QLORA) ./cmd/qlora
+
+# Where install puts things; DESTDIR is put before it, for packagers.
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+.PHONY: install
+install: build ## put qlora, manual pages and completions under PREFIX
+	@to="$(DESTDIR)$(PREFIX)"
+	install -d "$$to/bin"
+	install -m 755 "$(QLORA)" "$$to/bin/qlora"
+	$(INSTALL_SHARE)
+	if [ -e lib/qlora/libqlora-cuda.so ]; then
+		install -d "$$to/lib/qlora"
+		install -m 755 lib/qlora/libqlora-cuda.so "$$to/lib/qlora/"
+	fi
+	echo "installed in $$to; try: $$to/bin/qlora version"
+
+# INSTALL_SHARE writes what bin/qlora knows about itself below $$to.
+define INSTALL_SHARE
+install -d "$$to/share/bash-completion/completions" "$$to/share/zsh/site-functions" "$$to/share/fish/vendor_completions.d"
+"$$to/bin/qlora" completion bash > "$$to/share/bash-completion/completions/qlora"
+"$$to/bin/qlora" completion zsh > "$$to/share/zsh/site-functions/_qlora"
+"$$to/bin/qlora" completion fish > "$$to/share/fish/vendor_completions.d/qlora.fish"
+"$$to/bin/qlora" docs --quiet --man "$$to/share/man"
+endef
+
+.PHONY: uninstall
+uninstall: ## remove what install put under PREFIX
+	@to="$(DESTDIR)$(PREFIX)"
+	rm -f "$$to/bin/qlora" "$$to/lib/qlora/libqlora-cuda.so" "$$to"/share/man/man[157]/qlora{,-*}.[157]
+	rm -f "$$to/share/bash-completion/completions/qlora" "$$to/share/zsh/site-functions/_qlora" "$$to/share/fish/vendor_completions.d/qlora.fish"
+
+# A release is for other machines than this one: on amd64 it asks for AVX2 and
+# FMA, which processors have had since about 2015. Same commit, same compilers
+# and same flags give the same bytes, in whichever folder.
+RELEASE_FLAGS_amd64 := -O3 -march=x86-64-v3
+RELEASE_FLAGS       ?= $(or $(RELEASE_FLAGS_$(shell go env GOARCH)),-O3)
+VERSION             ?= $(or $(shell git describe --tags --always --dirty --match 'v[0-9]*' 2>/dev/null),devel)
+
+.PHONY: release
+release: ## archive with a portable bin/qlora in build/release (VERSION RELEASE_FLAGS)
+	@name="qlora-$(VERSION)-$$(go env GOOS)-$$(go env GOARCH)"
+	to="build/release/$$name"
+	rm -rf "$$to" "$$to.tar.gz"
+	mkdir -p "$$to/bin"
+	stamp="-X github.com/qlora/qlora/internal/cli.stamped"
+	revision=$$(git rev-parse HEAD 2>/dev/null || true)
+	day=$$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || true)
+	CGO_CFLAGS="$(RELEASE_FLAGS)" CGO_CXXFLAGS="$(RELEASE_FLAGS)" go build -trimpath -buildvcs=false -o "$$to/bin/qlora" -ldflags "-s -w -buildid= \
+		$${stamp}Version=$(VERSION) $${stamp}Revision=$$revision $${stamp}Date=$$day -X 'github.com/qlora/qlora/internal/cli.stampedFlags=$(RELEASE_FLAGS)' \
+		-extldflags=-Wl,--build-id=none" ./cmd/qlora
+	$(INSTALL_SHARE)
+	cp LICENSE NOTICE README.md "$$to/"
+	tar -C build/release --sort=name --mtime="$${day:-@0}" --owner=0 --group=0 --numeric-owner --mode=go-w,a+rX -cf - "$$name" | gzip -9n > "$$to.tar.gz"
+	cd build/release
+	sha256sum "$$name/bin/qlora" "$$name.tar.gz" | tee "$$name.sha256"
 
 .PHONY: cuda
 cuda: ## build lib/qlora/libqlora-cuda.so, for NVIDIA GPUs (CUDA_ARCH CUDA_HOME CUDA_JOBS)

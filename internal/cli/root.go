@@ -60,8 +60,10 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newGPUCmd(s),
 		newDoctorCmd(s),
 		newCompletionCmd(s),
+		newDocsCmd(s),
 		newVersionCmd(s),
 	)
+	root.InitDefaultHelpCmd()
 	addCompletions(root)
 	return root
 }

@@ -72,7 +72,7 @@ func TestEveryCommandHasExamples(t *testing.T) {
 func TestReadmeCallsWork(t *testing.T) {
 	s, _, _ := ui.Test()
 	calls := 0
-	for _, path := range []string{"../../README.md", "../../docs/scripting.md", "../../docs/hub.md", "../../CONTRIBUTING.md"} {
+	for _, path := range []string{"../../README.md", "../../docs/scripting.md", "../../docs/hub.md", "../../docs/install.md", "../../CONTRIBUTING.md"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +15,24 @@ import (
 // carrierModule is the Go module that carries llama.cpp and ggml.
 const carrierModule = "github.com/ollama/ollama"
 
+// What 'make release' stamps into the binary with the linker's -X, and not by
+// the Go tool, which finds a commit in clones but not in other work trees.
+var (
+	stampedVersion  string // of git describe; ends in -dirty where files were changed
+	stampedRevision string
+	stampedDate     string
+	stampedFlags    string // that the C and C++ code was compiled with
+)
+
 type versionInfo struct {
 	Version  string `json:"version"`
-	Revision string `json:"revision"`
+	Revision string `json:"revision"` // the commit
+	Date     string `json:"date"`     // of the commit, in RFC 3339; empty when it is not known
 	Modified bool   `json:"modified"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	LlamaCpp string `json:"llama_cpp"` // module and version that carry llama.cpp
+	CFlags   string `json:"c_flags"`   // of a release; empty otherwise
 }
 
 func newVersionCmd(s *ui.Streams) *cobra.Command {
@@ -32,21 +45,33 @@ func newVersionCmd(s *ui.Streams) *cobra.Command {
 		RunE: func(*cobra.Command, []string) error {
 			v := readVersion()
 			s.Printf("qlora %s\n", versionString())
+			if v.Revision != "" {
+				s.Printf("commit %s of %s%s\n", v.Revision, cmp.Or(v.Date, "an unknown day"), modified(v))
+			}
 			s.Printf("go %s %s\n", v.Go, v.Platform)
 			s.Printf("llama.cpp from %s\n", v.LlamaCpp)
+			if v.CFlags != "" {
+				s.Printf("compiled with %s\n", v.CFlags)
+			}
 			return s.Event("summary", v)
 		},
 	}
 }
 
-// readVersion takes everything from the build information that the Go tool
-// stamps into the binary, so no build script has to pass it in.
+// readVersion takes everything but the stamps from the build information that
+// the Go tool writes into the binary.
 func readVersion() versionInfo {
 	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, LlamaCpp: "unknown"}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return v
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v.take(info)
 	}
+	v.Version, v.CFlags = cmp.Or(stampedVersion, v.Version), stampedFlags
+	v.Revision, v.Date = cmp.Or(stampedRevision, v.Revision), cmp.Or(stampedDate, v.Date)
+	v.Modified = v.Modified || strings.HasSuffix(stampedVersion, "-dirty")
+	return v
+}
+
+func (v *versionInfo) take(info *debug.BuildInfo) {
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
 	}
@@ -54,6 +79,8 @@ func readVersion() versionInfo {
 		switch setting.Key {
 		case "vcs.revision":
 			v.Revision = setting.Value
+		case "vcs.time":
+			v.Date = setting.Value
 		case "vcs.modified":
 			v.Modified = setting.Value == "true"
 		}
@@ -63,7 +90,6 @@ func readVersion() versionInfo {
 			v.LlamaCpp = dep.Path + " " + dep.Version
 		}
 	}
-	return v
 }
 
 func versionString() string {
@@ -71,9 +97,12 @@ func versionString() string {
 	if v.Revision == "" || v.Version != "devel" {
 		return v.Version
 	}
-	text := fmt.Sprintf("%s %.12s", v.Version, v.Revision)
+	return fmt.Sprintf("%s %.12s%s", v.Version, v.Revision, modified(v))
+}
+
+func modified(v versionInfo) string {
 	if v.Modified {
-		text += " (modified)"
+		return " (modified)"
 	}
-	return text
+	return ""
 }
