@@ -16,8 +16,9 @@ import (
 // startHub gives scripts the command hub. It starts a server with the
 // repository owner/model-GGUF, of which these files are in the script's folder
 // as well, to compare with: tiny-Q4_0.gguf, tiny-Q8_0.gguf and a split
-// big-F16. The token that it wants is hf_secret. owner/gated refuses, and with
-// the argument "wrong" so do the hashes.
+// big-F16. The token that it wants is hf_secret. owner/gated refuses. With
+// the argument "wrong" the content is another than the hashes say, with "hung" it
+// never comes.
 func startHub(t *testing.T) func(ts *testscript.TestScript, neg bool, args []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
 		s := hubtest.New(t, "owner/model-GGUF")
@@ -41,13 +42,24 @@ func startHub(t *testing.T) func(ts *testscript.TestScript, neg bool, args []str
 				}
 				return gated
 			}
-			if len(args) > 0 && args[0] == "wrong" {
-				s.OnFile = func(w http.ResponseWriter, r *http.Request) bool {
-					http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(hubtest.Bytes(99, 300_000)))
-					return true
-				}
-			}
+			s.OnFile = hubFault(args)
 		})
 		ts.Setenv("HF_ENDPOINT", s.URL())
 	}
+}
+
+func hubFault(args []string) func(w http.ResponseWriter, r *http.Request) bool {
+	switch strings.Join(args, " ") {
+	case "wrong":
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(hubtest.Bytes(99, 300_000)))
+			return true
+		}
+	case "hung":
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			<-r.Context().Done()
+			return true
+		}
+	}
+	return nil
 }

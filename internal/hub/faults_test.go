@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -83,7 +84,7 @@ func TestSlowBody(t *testing.T) {
 		}
 		return true
 	}
-	b.options.IdleTimeout = 150 * time.Millisecond
+	b.options.IdleTimeout = 400 * time.Millisecond
 	b.options.LeastRate = 10000
 	b.mustFetch()
 	if slow.Load() != 2 {
@@ -198,6 +199,37 @@ func TestSignedAddressExpires(t *testing.T) {
 			return false
 		}
 		b.mustFetch()
+	}
+}
+
+// TestAddressExpiresAndCommitIsGone: a history that was rewritten leaves nothing
+// to go on with.
+func TestAddressExpiresAndCommitIsGone(t *testing.T) {
+	b := newBench(t, 12*chunk)
+	now := hubtest.Bytes(4, 12*chunk)
+	var n atomic.Int64
+	b.OnFile = func(w http.ResponseWriter, r *http.Request) bool {
+		if n.Add(1) != 5 {
+			return false
+		}
+		b.Put(name, now)
+		w.WriteHeader(http.StatusForbidden)
+		return true
+	}
+	b.content = now
+	if r := b.mustFetch(); r.Restarts == 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestFileServerIsGone: the error names the place, without what signs it.
+func TestFileServerIsGone(t *testing.T) {
+	b := newBench(t, chunk)
+	m := b.meta(b.client())
+	m.source = &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/store", RawQuery: "signature=secret"}
+	_, err := b.client().Download(context.Background(), m, b.dst, Watch{})
+	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "http://127.0.0.1:1/store") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -174,10 +174,13 @@ func (f *fetch) renew(ctx context.Context, old *url.URL, why *StatusError) error
 		return errors.New(why.Error())
 	}
 	now, err := f.c.Resolve(ctx, f.meta.Repo, cmp.Or(f.meta.Commit, f.meta.Revision), File{Path: f.meta.Path, Size: f.meta.Size})
-	if err != nil && !worthAnother(err) {
+	var gone *StatusError
+	switch {
+	case errors.As(err, &gone) && (gone.Kind == KindNoRev || gone.Kind == KindNoFile):
+		return &ChangedError{"its commit is gone"}
+	case err != nil && !worthAnother(err):
 		return &finalError{errors.Join(why, err)}
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	if now.ETag != f.meta.ETag || now.Size != f.meta.Size {
@@ -218,9 +221,6 @@ func (f *fetch) stream(ctx context.Context) error {
 		if err := f.streamChunk(body, i, done); err != nil {
 			return fmt.Errorf("%s: %w", place(resp.Request.URL), err)
 		}
-	}
-	if n, _ := io.CopyN(io.Discard, body, 1); n > 0 {
-		return &ChangedError{fmt.Sprintf("it has more than %d bytes", f.meta.Size)}
 	}
 	return nil
 }

@@ -56,7 +56,7 @@ type Server struct {
 const piece = 16 << 10
 
 // New starts both servers; they stop at the end of the test.
-func New(t *testing.T, repo string) *Server {
+func New(t testing.TB, repo string) *Server {
 	t.Helper()
 	s := &Server{content: map[string][]byte{}, inGit: map[string]bool{}, counts: map[string][]uint8{}}
 	s.Repo = repo
