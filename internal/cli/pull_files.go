@@ -214,7 +214,7 @@ func (p *puller) keepTalking(err error, f *pullFile) error {
 	}
 	hint := fmt.Sprintf("%s of %s are in %s%s; the same command goes on from there", ui.Size(f.meta.Size-left), ui.Size(f.meta.Size), f.Path, hub.PartSuffix)
 	if errors.Is(err, context.Canceled) {
-		return ui.Fail(ui.ExitInterrupted, err, hint)
+		return ui.Fail(ui.ExitInterrupted, fmt.Errorf("fetch %s: interrupted", f.Source), hint)
 	}
 	return ui.Fail(ui.ExitFailure, err, hint)
 }

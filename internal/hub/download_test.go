@@ -194,6 +194,17 @@ func TestRenamedRepository(t *testing.T) {
 	}
 }
 
+func TestAddress(t *testing.T) {
+	c, err := New(Options{Endpoint: "https://mirror.example/hf/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.address("owner/name", "refs/pr/1", "a b/c#d%2.gguf").String()
+	if want := "https://mirror.example/hf/owner/name/resolve/refs%2Fpr%2F1/a%20b/c%23d%252.gguf"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		status int
