@@ -107,9 +107,8 @@ func (f *fetch) all(ctx context.Context) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	err := f.chunk(ctx, todo[0])
-	var status *StatusError
-	if errors.As(err, &status) && status.Kind == KindNoRanges {
+	err := f.chunk(ctx, todo[0], true)
+	if noRanges(err) {
 		f.c.o.Note("the server cannot send parts of a file: one connection from its beginning")
 		return f.whole(ctx)
 	}
@@ -126,7 +125,7 @@ func (f *fetch) all(ctx context.Context) error {
 				if i >= len(todo) {
 					return nil
 				}
-				if err := f.chunk(ctx, todo[i]); err != nil {
+				if err := f.chunk(ctx, todo[i], false); err != nil {
 					return err
 				}
 			}
@@ -135,14 +134,24 @@ func (f *fetch) all(ctx context.Context) error {
 	return group.Wait()
 }
 
-// chunk fetches chunk i, each time from where the attempt before was torn.
-func (f *fetch) chunk(ctx context.Context, i int) error {
+func noRanges(err error) bool {
+	var status *StatusError
+	return errors.As(err, &status) && status.Kind == KindNoRanges
+}
+
+// chunk fetches chunk i, each time from where the attempt before was torn. With
+// first set it gives up when the server sends no ranges.
+func (f *fetch) chunk(ctx context.Context, i int, first bool) error {
 	from, end := f.j.head.bounds(i)
 	err := f.c.again(ctx, f.c.o.Attempts, func() (bool, error) {
 		began := from
 		for from < end { // a server may send less than it was asked for
 			n, err := f.span(ctx, from, end)
-			if from += n; err != nil {
+			from += n
+			if first && noRanges(err) {
+				return false, &finalError{err}
+			}
+			if err != nil {
 				return from-began >= f.c.least(), err
 			}
 		}

@@ -46,8 +46,8 @@ func TestServerIgnoresRanges(t *testing.T) {
 		return false
 	}
 	b.mustFetch()
-	if !b.said("cannot send parts") {
-		t.Errorf("notes %q", b.notes)
+	if !b.said("cannot send parts") || b.Requests() != 2 {
+		t.Errorf("%d requests, where two are enough; notes %q", b.Requests(), b.notes)
 	}
 }
 

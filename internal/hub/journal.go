@@ -87,6 +87,8 @@ func openJournal(dst string, m Meta, chunk int64) (j *journal, word string, err 
 	switch {
 	case err != nil:
 		return j, "", err
+	case len(text) == 0 && info.Size() > 0:
+		word = "there is a partial file without a journal"
 	case len(text) == 0:
 	case head.Version == 0:
 		word = "the journal of an earlier download cannot be read"

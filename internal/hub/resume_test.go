@@ -180,6 +180,17 @@ func TestPartialFileGone(t *testing.T) {
 	}
 }
 
+func TestJournalGone(t *testing.T) {
+	b := newBench(t, 3*chunk)
+	if err := os.WriteFile(b.dst+PartSuffix, []byte("of another program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	b.mustFetch()
+	if !b.said("without a journal") {
+		t.Errorf("notes %q", b.notes)
+	}
+}
+
 func TestOneProcessAtATime(t *testing.T) {
 	b := newBench(t, 4*chunk)
 	m := b.meta(b.client())
