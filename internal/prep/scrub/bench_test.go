@@ -9,10 +9,22 @@ import (
 	"testing"
 )
 
+// sample is one file of a corpus.
+type sample struct{ name, text string }
+
 // samples reads files of a folder as a corpus of up to limit bytes.
 func samples(tb testing.TB, root string, limit int, exts ...string) []string {
 	tb.Helper()
 	var out []string
+	for _, file := range namedSamples(tb, root, limit, exts...) {
+		out = append(out, file.text)
+	}
+	return out
+}
+
+func namedSamples(tb testing.TB, root string, limit int, exts ...string) []sample {
+	tb.Helper()
+	var out []sample
 	size := 0
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || size > limit {
@@ -21,7 +33,7 @@ func samples(tb testing.TB, root string, limit int, exts ...string) []string {
 		for _, ext := range exts {
 			if strings.HasSuffix(path, ext) {
 				if text, err := os.ReadFile(path); err == nil && len(text) < 1<<20 {
-					out = append(out, string(text))
+					out = append(out, sample{path, string(text)})
 					size += len(text)
 				}
 			}
@@ -57,34 +69,5 @@ func BenchmarkClean(b *testing.B) {
 		for _, text := range corpus {
 			s.Clean(text, nil)
 		}
-	}
-}
-
-// TestCleanCorpus counts what is replaced in folders of clean text, named by
-// SCRUB_CORPUS as path:extension pairs separated by commas. It prints counts by
-// rule, never values.
-func TestCleanCorpus(t *testing.T) {
-	list := os.Getenv("SCRUB_CORPUS")
-	if list == "" {
-		t.Skip("SCRUB_CORPUS names no corpus")
-	}
-	s := mustNew(t, Options{})
-	for _, item := range strings.Split(list, ",") {
-		root, ext, _ := strings.Cut(item, ":")
-		corpus := samples(t, root, 1<<30, ext)
-		hit, counts := 0, map[string]int{}
-		for _, text := range corpus {
-			own := map[string]int{}
-			s.Clean(text, own)
-			secret := false
-			for id, n := range own {
-				counts[id] += n
-				secret = secret || id != mailRule.id && id != homeRule.id
-			}
-			if secret {
-				hit++
-			}
-		}
-		t.Logf("%s: %d of %d files with a secret (%.3f %%), %v", root, hit, len(corpus), 100*float64(hit)/float64(len(corpus)), counts)
 	}
 }

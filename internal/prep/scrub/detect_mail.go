@@ -52,7 +52,7 @@ func domainEnd(text string, from int) int {
 			return 0
 		}
 		if top := text[from+dot+1 : end]; len(top) >= 2 && len(top) <= 24 && isLetters(top) {
-			if domain := text[from:end]; !strings.Contains(domain, "..") && domain[0] != '-' {
+			if domain := text[from:end]; !strings.Contains(domain, "..") && domain[0] != '-' && domain[0] != '.' && !strings.Contains(domain, "-.") && !strings.Contains(domain, ".-") {
 				return end
 			}
 			return 0

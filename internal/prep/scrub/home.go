@@ -11,7 +11,8 @@ var sharedHomes = []string{
 	"root", "admin", "administrator", "guest", "nobody", "public", "shared", "default", "all", "test", "tests", "testuser", "app", "apps",
 	"node", "www", "www-data", "git", "runner", "runneradmin", "ubuntu", "debian", "centos", "fedora", "ec2-user", "azureuser", "vagrant",
 	"vscode", "codespace", "gitpod", "circleci", "travis", "jenkins", "jovyan", "linuxbrew", "docker", "container", "builder", "build",
-	"ftp", "http", "postgres", "mysql", "nginx", "foo", "bar", "baz", "lib", "bin", "etc", "var", "tmp", "opt", "home", "index", "page", "someuser",
+	"ftp", "http", "postgres", "mysql", "nginx", "foo", "bar", "baz", "lib", "bin", "etc", "var", "tmp", "opt", "home", "index", "page", "someuser", "some-user",
+	"html", "media", "images", "image", "static", "code", "mycode", "project", "projects", "myproject", "data", "dev", "developer", "deploy", "web", "site", "sites", "work", "workspace", "src",
 }
 
 var (
@@ -52,10 +53,15 @@ func detectHome(sc *scan, r *rule, exact, text string, start, end int) {
 	if len(name) < 2 || len(name) > 32 || name[0] == '.' || name[0] == '-' || !inPath && strings.Contains(name, ".") {
 		return
 	}
-	if slices.Contains(sharedHomes, strings.ToLower(name)) || strings.Trim(name, "xX.") == "" {
+	if slices.Contains(sharedHomes, strings.ToLower(name)) || siteName(name) || strings.Trim(name, "xX.") == "" {
 		return
 	}
 	sc.spans = append(sc.spans, span{end, stop, r})
+}
+
+// siteName recognises folders that are named after a web site.
+func siteName(name string) bool {
+	return slices.ContainsFunc([]string{".com", ".org", ".net"}, func(top string) bool { return strings.HasSuffix(name, top) })
 }
 
 // windowsName extends a name over blanks when a backslash ends it.

@@ -30,14 +30,13 @@ var ownTable = []ownRule{
 	own("github-fine-grained-token", "GitHub fine-grained token, also cut", `\bgithub_pat_\w{20,}`, random, "github_pat_"),
 	own("npm-token", "npm token, also cut", `\bnpm_[A-Za-z0-9]{20,}`, random, "npm_"),
 	own("pypi-token", "PyPI token, also cut", `\bpypi-[\w-]{20,}`, mixed, "pypi-"),
-	own("slack-token", "Slack token", `\bxox[a-z]-[\w-]{10,}`, hasDigit, "xoxb-", "xoxp-", "xoxs-", "xoxa-", "xoxr-", "xoxe-", "xoxc-", "xoxd-"),
+	own("slack-token", "Slack token", `\bxox[a-z]-[\w-]{10,}`, slackLike, "xoxb-", "xoxp-", "xoxs-", "xoxa-", "xoxr-", "xoxe-", "xoxc-", "xoxd-"),
 	own("supabase-token", "Supabase token", `\b(?:sbp_[a-f0-9]{40}|sb_secret_[\w-]{20,})`, random, "sbp_", "sb_secret_"),
 	own("figma-token", "Figma token", `\bfigd_[\w-]{30,}`, random, "figd_"),
 	own("discord-webhook", "Discord webhook", `discord(?:app)?\.com/api/webhooks/\d{15,20}/([\w-]{30,})`, nil, "/api/webhooks/"),
 	own("telegram-token", "Telegram bot token", `\b(\d{8,10}:AA[\w-]{32,34})`, nil, ":aa"),
 	own("mailchimp-key", "Mailchimp key", `\b([0-9a-f]{32}-us\d{1,2})\b`, nil, "-us"),
-	own("jwt-part", "JSON web token, also cut or unsigned", `\beyJ[\w-]{10,}\.eyJ[\w-]{5,}(?:\.[\w-]*)?`, nil, "eyj"),
-	own("jwt-header", "start of a JSON web token", `\beyJ(?:hbGciOi|0eXAiOi|raWQiOi)[\w-]{10,}`, nil, "eyjhbgcioi", "eyj0exaioi", "eyjrawqioi"),
+	own("jwt-part", "JSON web token, also cut, unsigned or encrypted", `\beyJ[\w-]{8,}\.[\w-]{20,}(?:\.[\w-]*){0,3}`, jwtLike, "eyj"),
 	own("bearer-token", "token after Bearer", `(?i)\bbearer[ \t]{1,3}([\w.~+/=-]{16,})`, mixed, "bearer"),
 	own("basic-auth", "user and password after Basic", `(?i)\bbasic[ \t]{1,3}([A-Za-z0-9+/]{8,}={0,2})`, userAndPassword, "basic"),
 	own("docker-auth", "user and password of a registry", `"auth"[ \t]*:[ \t]*"([A-Za-z0-9+/]{8,}={0,2})"`, userAndPassword, `"auth"`),
@@ -76,7 +75,21 @@ func upperAndLower(s string) bool { return hasUpper(s) && hasLower(s) && entropy
 
 func mixedOrHex(s string) bool { return mixed(s) || random(s) && isHex(s) }
 
-func notSample(s string) bool { return !samplePassword(s) }
+// slackLike asks for more than the counted digits with which manuals show the
+// form of a Slack token.
+func slackLike(s string) bool { return hasDigit(s) && !counted(s[5:]) && !digitsOnly(s[5:]) }
+
+func digitsOnly(s string) bool { return strings.Trim(s, "0123456789-") == "" }
+
+// jwtLike tells whether the first part of s is the header of a token: JSON that
+// names an algorithm or a type.
+func jwtLike(s string) bool {
+	header, _, _ := strings.Cut(s, ".")
+	plain, err := base64.RawURLEncoding.DecodeString(header)
+	return err == nil && (strings.Contains(string(plain), `"alg"`) || strings.Contains(string(plain), `"typ"`))
+}
+
+func notSample(s string) bool { return !samplePassword(s) && !strings.Contains(s, `\`) }
 
 // passwordLike asks for what a person or a generator puts into a password and
 // code that computes one has not.

@@ -49,7 +49,7 @@ func named(kind, name, alphabet string, n int) plant {
 	}}
 }
 
-func url(kind, scheme string) plant {
+func connection(kind, scheme string) plant {
 	return plant{kind, func(p planter) (string, string) {
 		s := p.of(alnum, 14)
 		return s, scheme + "://svc_app:" + s + "@db7.corp.net:5432/main"
@@ -94,7 +94,7 @@ var plants = []plant{
 		s := p.of(urlSafe, 43)
 		return s, "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI" + p.of(alnum, 30) + "." + s
 	}},
-	url("postgres", "postgres"), url("mongodb", "mongodb+srv"), url("redis", "redis"), url("https", "https"),
+	connection("postgres", "postgres"), connection("mongodb", "mongodb+srv"), connection("redis", "redis"), connection("https", "https"),
 	pem("rsa key", "RSA PRIVATE KEY", false), pem("openssh key", "OPENSSH PRIVATE KEY", false), pem("cut key", "PRIVATE KEY", true),
 	{"email", func(p planter) (string, string) { s := p.of(lowers, 9); return s, s + "@" + p.of(lowers, 6) + ".io" }},
 	{"home", func(p planter) (string, string) { s := p.of(lowers, 8); return s, "/home/" + s + "/src/main.go" }},

@@ -45,8 +45,9 @@ type rule struct {
 	entropy     float64  // bits a character that the secret must exceed; 0 is any
 	allow       []*allowlist
 	shape       shape
-	accept      func(secret string) bool // a further condition; nil is none
-	index       int                      // among the rules of a Scrubber
+	accept      func(secret string) bool                    // a further condition; nil is none
+	inText      func(text string, start, from, to int) bool // one that sees the match from start, the secret text[from:to] and all around; nil is none
+	index       int                                         // among the rules of a Scrubber
 }
 
 // genericID is the rule that takes any value with a telling name for a secret.
@@ -71,7 +72,7 @@ var gitleaksRules = sync.OnceValues(func() ([]*rule, error) {
 		}
 		r.allow = append(r.allow, global)
 		if r.id == genericID {
-			r.accept = func(secret string) bool { return !identifier(secret) }
+			r.inText = genericHolds
 		}
 		rules = append(rules, r)
 	}
@@ -117,7 +118,7 @@ func (r *rule) secret(match string) (start, end int) {
 
 // holds applies the conditions that follow the expression.
 func (r *rule) holds(match, secret string) bool {
-	if strings.Contains(strings.ToLower(secret), "redacted") {
+	if strings.Contains(strings.ToLower(secret), "redacted") || isPublished(secret) {
 		return false
 	}
 	if r.entropy != 0 && entropy(secret) <= r.entropy {

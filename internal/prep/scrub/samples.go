@@ -27,6 +27,8 @@ func samplePassword(s string) bool {
 		return true
 	case strings.IndexByte("$<[{(", s[0]) >= 0, strings.Contains(s, "{{"), strings.Contains(s, "${"), strings.Contains(s, "..."), strings.Contains(s, "{}"):
 		return true
+	case invented(s), isPublished(s):
+		return true
 	case strings.HasPrefix(s, "%(") || s[0] == '%' && (len(s) < 4 || s[len(s)-1] == '%' || strings.Contains(s, "%s")):
 		return true
 	}
@@ -44,7 +46,15 @@ func hasUpper(s string) bool {
 // identifier recognises names of code that hold one number, such as
 // testRSA2048PrivateKey: whole words, where a random key changes case and
 // between letters and digits every other character.
-func identifier(s string) bool {
+func identifier(s string) bool { return wordsWithNumber(s, 4) }
+
+// camelCase recognises short names of code as well, whose words are shorter. It
+// is for places where a secret is not to be expected.
+func camelCase(s string) bool { return len(s) < 20 && wordsWithNumber(s, 3) }
+
+// wordsWithNumber tells whether s is one number in words that have wordLength
+// letters on average.
+func wordsWithNumber(s string, wordLength int) bool {
 	numbers, digits, humps, letters := 0, 0, 0, 0
 	for i := range len(s) {
 		c, before := s[i], byte('.')
@@ -66,5 +76,5 @@ func identifier(s string) bool {
 			return false
 		}
 	}
-	return numbers == 1 && digits <= 5 && humps*4 <= letters
+	return numbers == 1 && digits <= 5 && humps*wordLength <= letters
 }

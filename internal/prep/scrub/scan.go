@@ -169,7 +169,9 @@ func (sc *scan) keep(r *rule, text string, start, end int) {
 	if from == to || !r.keywordNear(text, start, end) || !r.holds(match, match[from:to]) {
 		return
 	}
-	sc.spans = append(sc.spans, span{start + from, start + to, r})
+	if r.inText == nil || r.inText(text, start, start+from, start+to) {
+		sc.spans = append(sc.spans, span{start + from, start + to, r})
+	}
 }
 
 // keywordNear tells whether one of the rule's keywords is in the match or

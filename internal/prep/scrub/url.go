@@ -77,5 +77,5 @@ func sampleHost(rest string) bool {
 	}
 	host := strings.ToLower(strings.Trim(rest[:end], "."))
 	top := host[strings.LastIndexByte(host, '.')+1:]
-	return slices.Contains(nobodyDomains[:4], host) || strings.HasPrefix(host, "example.") || strings.Contains(host, ".example.") || top == "example"
+	return slices.Contains(nobodyDomains[:4], host) || strings.HasPrefix(host, "example.") || strings.Contains(host, ".example.") || top == "example" || top == "test" || top == "invalid"
 }

@@ -1,0 +1,58 @@
+package scrub
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// The rule for generic keys sees a name and a value and nothing that is typical
+// of either: what is asked of them beyond gitleaks' expression is here.
+
+var (
+	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
+	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|key[_.-]?id\b)|Pub[A-Z_]`)
+	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
+	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
+	longHex    = regexp.MustCompile(`[0-9a-fA-F]{32,}`)
+	uuid       = regexp.MustCompile(`(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+)
+
+const (
+	hashNear   = 32  // bytes before a name in which a word for hashes counts
+	vectorNear = 500 // bytes around a value in which other test vectors count
+	weakHex    = 150 // hex digits of the longest value that a weak name can have
+)
+
+// genericHolds judges text[from:to], a value that the expression of the generic
+// rule found with its name from start on.
+func genericHolds(text string, start, from, to int) bool {
+	name, value := text[start:from], text[from:to]
+	hex := isHex(strings.ToLower(value))
+	switch {
+	case identifier(value), invented(value), publicName.MatchString(name):
+		return false
+	case number(value), hex && len(value) >= 32 && inVectors(text, from, to, strongName.MatchString(name)):
+		return false
+	case strongName.MatchString(name):
+		return true
+	case uuid.MatchString(value), strings.Contains(name, ","):
+		return false
+	case hex && hashName.MatchString(text[max(0, start-hashNear):from]):
+		return false
+	}
+	return hex && len(value) >= 32 && len(value) <= weakHex || mixed(value) && !camelCase(value)
+}
+
+// number tells whether s is a number with a point or an exponent.
+func number(s string) bool {
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil && strings.ContainsAny(s, ".eE")
+}
+
+// inVectors tells whether text[from:to] stands among other long hex values;
+// when its name is that of a secret, words of test vectors must be there too.
+func inVectors(text string, from, to int, named bool) bool {
+	around := text[max(0, from-vectorNear):from] + " " + text[to:min(len(text), to+vectorNear)]
+	return len(longHex.FindAllStringIndex(around, 2)) == 2 && (!named || vectorWord.MatchString(around))
+}
