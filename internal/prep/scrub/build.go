@@ -86,6 +86,8 @@ func (s *Scrubber) addDetectors(o Options) {
 	}
 	bind(mailRule, "@", detectMail)
 	bind(urlRule, "://", detectURL)
+	bind(tokenRule, "_", detectToken)
+	bind(tokenRule, "-", detectToken)
 	bind(pemRule, "-----begin", detectPEMStart)
 	bind(pemRule, "-----end", detectPEMEnd)
 	for _, place := range homePlaces {

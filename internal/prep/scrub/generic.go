@@ -11,6 +11,7 @@ import (
 
 var (
 	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
+	secretName = regexp.MustCompile(`(?i)secret|passw|pwd|api[_.-]?key|auth|credential`)
 	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|key[_.-]?id\b)|Pub[A-Z_]`)
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
 	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
@@ -34,6 +35,8 @@ func genericHolds(text string, start, from, to int) bool {
 		return false
 	case number(value), hex && len(value) >= 32 && inVectors(text, from, to, strongName.MatchString(name)):
 		return false
+	case hex && !secretName.MatchString(name) && inTable(text, from, to):
+		return false
 	case strongName.MatchString(name):
 		return true
 	case uuid.MatchString(value), strings.Contains(name, ","):
@@ -55,4 +58,18 @@ func number(s string) bool {
 func inVectors(text string, from, to int, named bool) bool {
 	around := text[max(0, from-vectorNear):from] + " " + text[to:min(len(text), to+vectorNear)]
 	return len(longHex.FindAllStringIndex(around, 2)) == 2 && (!named || vectorWord.MatchString(around))
+}
+
+// tableRows is the number of other values that make a table of hashes.
+const tableRows = 4
+
+// inTable tells whether text[from:to] stands among hex values of its length.
+func inTable(text string, from, to int) bool {
+	around, rows := text[max(0, from-vectorNear):from]+" "+text[to:min(len(text), to+vectorNear)], 0
+	for _, other := range longHex.FindAllString(around, -1) {
+		if len(other) == to-from {
+			rows++
+		}
+	}
+	return rows >= tableRows
 }

@@ -11,11 +11,20 @@ import (
 type ownRule struct {
 	tomlRule
 	accept func(secret string) bool
+	inText func(text string, start, from, to int) bool
 }
 
 func own(id, description, regex string, accept func(string) bool, keywords ...string) ownRule {
-	return ownRule{tomlRule{ID: id, Description: description, Regex: regex, Keywords: keywords}, accept}
+	return ownRule{tomlRule{ID: id, Description: description, Regex: regex, Keywords: keywords}, accept, nil}
 }
+
+// hexID is the rule for hex digits, whose entropy is often below what the
+// generic rule asks for.
+const hexID = "hex-secret"
+
+var ownHex = ownRule{tomlRule{ID: hexID, Description: "hex digits that are assigned to the name of a secret",
+	Regex:    `(?i)[\w.-]{0,40}(?:secret|token|api[_.-]?key|passw(?:or)?d|auth|credential)[\w.-]{0,20}["']?[ \t]{0,3}(?:=>?|:=?)[ \t]{0,3}["']?([0-9a-f]{32,128})(?:["'\s;,&\\]|$)`,
+	Keywords: []string{"secret", "token", "key", "passw", "auth", "credential"}}, random, genericHolds}
 
 var ownTable = []ownRule{
 	own("anthropic-token", "Anthropic key, also cut", `\bsk-ant-[\w-]{20,}`, random, "sk-ant-"),
@@ -37,6 +46,17 @@ var ownTable = []ownRule{
 	own("telegram-token", "Telegram bot token", `\b(\d{8,10}:AA[\w-]{32,34})`, nil, ":aa"),
 	own("mailchimp-key", "Mailchimp key", `\b([0-9a-f]{32}-us\d{1,2})\b`, nil, "-us"),
 	own("jwt-part", "JSON web token, also cut, unsigned or encrypted", `\beyJ[\w-]{8,}\.[\w-]{20,}(?:\.[\w-]*){0,3}`, jwtLike, "eyj"),
+	own("mailgun-token", "Mailgun key", `\bkey-[0-9a-f]{32}\b`, random, "key-"),
+	own("new-relic-token", "New Relic key", `\bNR(?:AK|AA|RA|II|JS)-[A-Za-z0-9_-]{19,}`, random, "nrak-", "nraa-", "nrra-", "nrii-", "nrjs-"),
+	own("contentful-token", "Contentful token", `\bCFPAT-[\w-]{30,}`, mixed, "cfpat-"),
+	own("sonar-token", "SonarQube token", `\bsq[upa]_[0-9a-f]{40}\b`, random, "squ_", "sqp_", "sqa_"),
+	own("square-token", "Square secret or access token", `\bsq0(?:csp|atp)-[\w-]{22,}`, mixed, "sq0csp-", "sq0atp-"),
+	own("lob-token", "Lob key", `\b(?:live|test)_[0-9a-f]{35}\b`, random, "live_", "test_"),
+	own("sentry-token", "Sentry token", `\bsntry[su]_[\w+/=-]{30,}`, random, "sntrys_", "sntryu_"),
+	own("laravel-key", "application key of Laravel", `\bAPP_KEY=base64:([A-Za-z0-9+/]{40,}={0,2})`, mixed, "app_key=base64:"),
+	own("url-token", "token or key in the query of a URL", `(?i)[?&](?:access_?token|refresh_?token|id_?token|auth_?token|token|api_?key|key|secret|client_?secret|auth|password|pwd)=([\w.~%+/-]{16,}={0,2})`, mixedOrHex,
+		"token=", "key=", "secret=", "auth=", "password=", "pwd="),
+	ownHex,
 	own("bearer-token", "token after Bearer", `(?i)\bbearer[ \t]{1,3}([\w.~+/=-]{16,})`, mixed, "bearer"),
 	own("basic-auth", "user and password after Basic", `(?i)\bbasic[ \t]{1,3}([A-Za-z0-9+/]{8,}={0,2})`, userAndPassword, "basic"),
 	own("docker-auth", "user and password of a registry", `"auth"[ \t]*:[ \t]*"([A-Za-z0-9+/]{8,}={0,2})"`, userAndPassword, `"auth"`),
@@ -57,7 +77,8 @@ var ownRules = sync.OnceValues(func() ([]*rule, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.accept = o.accept
+		r.accept, r.inText = o.accept, o.inText
+		r.shape.assigns = r.shape.assigns || o.ID == hexID
 		rules = append(rules, r)
 	}
 	return rules, nil

@@ -122,11 +122,13 @@ func periodic(s string) bool {
 	return false
 }
 
-// encoded recognises base64 of user:password with a placeholder for password.
+// encoded recognises base64 of a placeholder, alone or after user:.
 func encoded(s string) bool {
 	plain, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
-	_, password, found := strings.Cut(string(plain), ":")
-	return err == nil && found && placeholder(password)
+	if _, password, found := strings.Cut(string(plain), ":"); found {
+		plain = []byte(password)
+	}
+	return err == nil && placeholder(string(plain))
 }
 
 // invented joins the signs that a value was made up.

@@ -1,0 +1,87 @@
+package scrub
+
+import "strings"
+
+// tokenRule finds the tokens of services that no rule knows: most of them put a
+// short prefix before random letters and digits.
+var tokenRule = &rule{id: "prefixed-token", description: "random letters and digits after a short prefix, such as abc_..."}
+
+const (
+	tokenBody   = 24 // letters and digits that the random part has at least
+	tokenPrefix = 12 // characters of a prefix at most
+)
+
+var (
+	alnumBytes  = func() byteSet { s := wordBytes; s['_'>>6] &^= 1 << ('_' & 63); return s }()
+	tokenBytes  = merge(wordBytes, setOf("-"))
+	beforeToken = merge(tokenBytes, setOf("+/.%\\"))
+)
+
+// detectToken looks at both sides of the _ or - at text[start].
+func detectToken(sc *scan, r *rule, text string, start, end int) {
+	if end+tokenBody > len(text) || !alnumBytes.has(text[end+tokenBody-1]) || !alnumBytes.has(text[end]) {
+		return
+	}
+	stop := end
+	for stop < len(text) && alnumBytes.has(text[stop]) {
+		stop++
+	}
+	if stop-end < tokenBody || !randomBody(text[end:stop]) {
+		return
+	}
+	from := start
+	for from > 0 && tokenBytes.has(text[from-1]) && start-from <= 2*tokenPrefix {
+		from--
+	}
+	if from > 0 && beforeToken.has(text[from-1]) || !alnumBytes.has(text[from]) || !prefixLike(text[from:start]) {
+		return
+	}
+	for stop < len(text) && tokenBytes.has(text[stop]) {
+		stop++
+	}
+	sc.spans = append(sc.spans, span{from, stop, r})
+}
+
+// randomBody tells random letters and digits from names of code: it holds
+// several numbers and more kinds of characters than words do.
+func randomBody(s string) bool {
+	numbers := 0
+	for i := range len(s) {
+		if digitBytes.has(s[i]) && (i == 0 || !digitBytes.has(s[i-1])) {
+			numbers++
+		}
+	}
+	return numbers >= 2 && upperAndLower(s) && entropy(s) > 3.8 && 2*inWords(s) < len(s) && !invented(s)
+}
+
+// inWords counts the characters of s that are in runs of small letters as long
+// as those of words.
+func inWords(s string) int {
+	count, run := 0, 0
+	for i := range len(s) + 1 {
+		if i < len(s) && 'a' <= s[i] && s[i] <= 'z' {
+			run++
+			continue
+		}
+		if run >= 4 {
+			count += run
+		}
+		run = 0
+	}
+	return count
+}
+
+// prefixLike tells whether s is one or two short words in one case, and no name
+// of a hash.
+func prefixLike(s string) bool {
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == '_' || r == '-' })
+	if len(words) == 0 || len(words) > 2 || hashName.MatchString(s) || publicName.MatchString(s) {
+		return false
+	}
+	for _, word := range words {
+		if len(word) < 2 || len(word) > tokenPrefix || digitBytes.has(word[0]) || hasUpper(word) && hasLower(word) {
+			return false
+		}
+	}
+	return true
+}
