@@ -39,6 +39,9 @@ func detectToken(sc *scan, r *rule, text string, start, end int) {
 	for stop < len(text) && tokenBytes.has(text[stop]) {
 		stop++
 	}
+	if alphabetical(text[from:stop]) {
+		return
+	}
 	sc.spans = append(sc.spans, span{from, stop, r})
 }
 

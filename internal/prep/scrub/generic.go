@@ -12,7 +12,7 @@ import (
 var (
 	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
 	secretName = regexp.MustCompile(`(?i)secret|passw|pwd|api[_.-]?key|auth|credential`)
-	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|key[_.-]?id\b)|Pub[A-Z_]`)
+	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|key[_.-]?id\b)|Pub[A-Z_]`)
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
 	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
 	longHex    = regexp.MustCompile(`[0-9a-fA-F]{32,}`)

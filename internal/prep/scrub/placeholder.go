@@ -19,7 +19,7 @@ var placeholderWords = []string{
 	"token", "key", "apikey", "api", "auth", "access", "bearer", "value", "string", "text", "default", "none", "null", "nil", "true", "false", "undefined", "empty",
 	"new", "old", "raw", "strong", "weak", "long", "short", "very", "random", "temp", "temporary", "wrong", "right", "bad", "good", "correct", "incorrect", "hidden",
 	"local", "prod", "production", "staging", "development", "postgres", "mysql", "redis", "mongo", "mongodb", "rabbit", "rabbitmq", "database", "app",
-	"anon", "anonymous", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
+	"anon", "anonymous", "scott", "tiger", "psw", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
 }
 
 // published are values of standards and manuals, which every reader of them
@@ -128,8 +128,22 @@ func encoded(s string) bool {
 	if _, password, found := strings.Cut(string(plain), ":"); found {
 		plain = []byte(password)
 	}
-	return err == nil && placeholder(string(plain))
+	return err == nil && (placeholder(string(plain)) || counted(string(plain)))
+}
+
+// alphabetical recognises an alphabet, whatever its order: no character twice.
+func alphabetical(s string) bool {
+	var seen byteSet
+	for i := range len(s) {
+		if seen.has(s[i]) {
+			return false
+		}
+		seen.add(s[i])
+	}
+	return len(s) >= 30
 }
 
 // invented joins the signs that a value was made up.
-func invented(s string) bool { return counted(s) || periodic(s) || placeholder(s) || encoded(s) }
+func invented(s string) bool {
+	return counted(s) || periodic(s) || alphabetical(s) || placeholder(s) || encoded(s)
+}

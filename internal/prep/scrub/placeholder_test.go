@@ -11,6 +11,7 @@ import (
 func TestInvented(t *testing.T) {
 	for _, s := range []string{
 		"password", "P4ssw0rd!", "superS3cret", "my-secret-token", "YOUR_API_KEY_HERE", "test1234", "p%40ssword", "My%20Pass", "changeme123",
+		"scott:tiger", "MDEyMzQ1Njc4OWFiY2RlZg==", "zyxwvutsrqponmlkjihgfedcbaZYXWV", "bm90IG15IHBhc3N3b3Jk",
 		"0123456789abcdef", "abcdefghijkl", "12345678", "xxxxxxxxxxxx", "abcabcabcabc", "deadbeefdeadbeefdeadbeef", "dummy_key_xxxx", "anoncvs",
 	} {
 		if !invented(s) {
@@ -64,6 +65,7 @@ func TestGenericNames(t *testing.T) {
 		{`cache_key = "` + id + `"`, false},
 		{`public_key = "` + word + `"`, false},
 		{`sha256 key = "` + long + `"`, false},
+		{"Sec-WebSocket-Key: " + word[:22] + "==\r\n", false},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},
@@ -84,6 +86,7 @@ func TestNotPersonal(t *testing.T) {
 		"user@gmail.com", "icon@2x.png", "pkg@v1.2.version", "aes256-gcm@openssh.com", "to@-dash.com", "f@.got.plt", "unit@3.service",
 		"/home/user/x", "/home/runner/work", "/Users/runner/x", "/home/polls.com/static/", "/home/media/a", `C:\Users\Public\x`, "/root/.ssh",
 		"postgres://user:pass@localhost/x", "postgres://postgres:password@db.corp.net/x", "redis://:secret@localhost:6379", "https://me:s3cret@host.test/",
+		"mysql://scott:tiger@db1/x", "mongodb://val:psw@127.0.0.1/x", "message://%3c330e7f840905021726r6a4ba78dkf1fd71420c1bf6ff@mail.example.com%3e",
 		"cvs://:pserver:anoncvs@sources.redhat.com:/cvs", "mysql://root:${DB_PASSWORD}@db/x", "amqp://guest:guest@mq:5672",
 	} {
 		if got := s.Clean(text, nil); got != text {

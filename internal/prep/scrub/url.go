@@ -45,17 +45,21 @@ func detectURL(sc *scan, r *rule, text string, start, end int) {
 	}
 }
 
+// shortPassword is the length from which letters alone are taken for a
+// password, not for the word that stands for one in an example.
+const shortPassword = 6
+
 // secretStart finds what is secret in the user part text[from:at]: the
 // password, or a user name that is a token; at when nothing is.
 func secretStart(text string, from, at int) int {
 	user, password, found := strings.Cut(text[from:at], ":")
 	if found {
-		if strings.EqualFold(user, password) || len(password) < 3 {
+		if strings.EqualFold(user, password) || len(password) < shortPassword && isLetters(password) || len(password) < 3 {
 			return at
 		}
 		return at - len(password)
 	}
-	if len(user) >= 20 && hasDigit(user) && entropy(user) > 3.5 {
+	if len(user) >= 20 && hasDigit(user) && !strings.HasPrefix(strings.ToLower(user), "%3c") && entropy(user) > 3.5 {
 		return from
 	}
 	return at
