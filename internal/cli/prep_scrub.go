@@ -2,10 +2,8 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"os"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +28,7 @@ type scrubOptions struct {
 	redaction
 	out, mode  string
 	text, list bool
+	workers    int
 }
 
 func newScrubCmd(s *ui.Streams) *cobra.Command {
@@ -48,6 +47,9 @@ func newScrubCmd(s *ui.Streams) *cobra.Command {
 					return err
 				}
 			}
+			if o.workers < 1 {
+				return asUsage(cmd, fmt.Errorf("--workers is %d: give 1 or more", o.workers))
+			}
 			return o.run(cmd.Context(), s, args)
 		},
 	}
@@ -58,6 +60,7 @@ func newScrubCmd(s *ui.Streams) *cobra.Command {
 	o.redaction.addFlags(flags)
 	flags.Uint64Var(&o.seed, "seed", 0, "seed of the replacements")
 	flags.BoolVar(&o.text, "text", false, "read lines of text, not JSONL")
+	flags.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "lines are cleaned by so many at once; the output does not depend on it")
 	flags.BoolVar(&o.list, "list-rules", false, "list the rules and stop")
 	return cmd
 }
@@ -88,10 +91,13 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 		paths = []string{"-"}
 	}
 	report := scrubReport{Redacted: prep.Tally{}}
-	for _, path := range paths {
-		if err := o.copyFile(ctx, s, scrubber, path, out, &report); err != nil {
-			return prepFailure(err)
-		}
+	bar := &byteProgress{s: s, label: "cleaning"}
+	bar.start(inputSize(paths))
+	job := scrubJob{options: o, scrubber: scrubber, in: s.In, paths: paths, out: out, report: &report, progress: bar.add}
+	err = job.run(ctx)
+	bar.finish()
+	if err != nil {
+		return prepFailure(err)
 	}
 	if err := out.Commit(); err != nil {
 		return err
@@ -109,68 +115,4 @@ func listRules(s *ui.Streams, scrubber *scrub.Scrubber) error {
 		s.Printf("%-42s %s\n", r.ID, r.Description)
 	}
 	return s.Event("rules", map[string]any{"rules": scrubber.Rules()})
-}
-
-// copyFile cleans one input; - is standard input.
-func (o *scrubOptions) copyFile(ctx context.Context, s *ui.Streams, scrubber *scrub.Scrubber, path string, out io.Writer, r *scrubReport) error {
-	in := s.In
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("open input: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	lines := prep.NewLines(in, 0)
-	for ctx.Err() == nil {
-		line, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", path, err)
-		}
-		if err := o.copyLine(scrubber, path, line, out, r); err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
-}
-
-// copyLine writes one record, clean, or counts why it does not.
-func (o *scrubOptions) copyLine(scrubber *scrub.Scrubber, path string, line prep.Line, out io.Writer, r *scrubReport) error {
-	if line.Blank() && !o.text {
-		return nil
-	}
-	counts := prep.Tally{}
-	clean, err := o.clean(scrubber, line, counts)
-	if err != nil {
-		r.Skipped++
-		if len(r.Problems) < 100 {
-			r.Problems = append(r.Problems, prep.Problem{File: path, Line: line.Number, Reason: err.Error()})
-		}
-		return nil
-	}
-	r.Redacted.Merge(counts)
-	if o.mode == redactDrop && len(counts) > 0 {
-		r.Dropped++
-		return nil
-	}
-	r.Records++
-	_, err = out.Write(append(clean, '\n'))
-	return err
-}
-
-func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts map[string]int) ([]byte, error) {
-	switch {
-	case line.TooLong:
-		return nil, errors.New("line too long")
-	case o.mode == redactOff:
-		return append([]byte{}, line.Data...), nil
-	case o.text:
-		return []byte(scrubber.Clean(string(line.Data), counts)), nil
-	default:
-		return scrubber.CleanJSON(line.Data, counts)
-	}
 }

@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 		"qlora":   func() { os.Exit(cli.Main(os.Args[1:], ui.System())) },
 		"sbatch":  fakeSbatch,
 		"kubectl": fakeKubectl,
+		"repeat":  repeatFile,
 	})
 }
 

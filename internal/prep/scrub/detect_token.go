@@ -1,6 +1,9 @@
 package scrub
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // tokenRule finds the tokens of services that no rule knows: most of them put a
 // short prefix before random letters and digits.
@@ -10,6 +13,10 @@ const (
 	tokenBody   = 24 // letters and digits that the random part has at least
 	tokenPrefix = 12 // characters of a prefix at most
 )
+
+// idPrefixes are those of identifiers that services hand out openly.
+var idPrefixes = []string{"msg", "toolu", "srvtoolu", "req", "resp", "chatcmpl", "cmpl", "call", "run", "thread", "asst", "file", "batch", "msgbatch", "evt", "event",
+	"cus", "price", "prod", "sub", "pi", "ch", "acct", "txn", "user", "org", "proj", "team", "id", "fc", "rs", "step", "container", "dataset", "ftjob", "rev", "build", "chunk"}
 
 var (
 	alnumBytes  = func() byteSet { s := wordBytes; s['_'>>6] &^= 1 << ('_' & 63); return s }()
@@ -74,11 +81,11 @@ func inWords(s string) int {
 	return count
 }
 
-// prefixLike tells whether s is one or two short words in one case, and no name
-// of a hash.
+// prefixLike tells whether s is one or two short words in one case, and neither
+// the name of a hash nor the start of an identifier.
 func prefixLike(s string) bool {
 	words := strings.FieldsFunc(s, func(r rune) bool { return r == '_' || r == '-' })
-	if len(words) == 0 || len(words) > 2 || hashName.MatchString(s) || publicName.MatchString(s) {
+	if len(words) == 0 || len(words) > 2 || slices.Contains(idPrefixes, words[0]) || hashName.MatchString(s) || publicName.MatchString(s) {
 		return false
 	}
 	for _, word := range words {

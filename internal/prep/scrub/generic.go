@@ -12,7 +12,7 @@ import (
 var (
 	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
 	secretName = regexp.MustCompile(`(?i)secret|passw|pwd|api[_.-]?key|auth|credential`)
-	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|key[_.-]?id\b)|Pub[A-Z_]`)
+	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|page[_.-]?token|next[_.-]?token|continuation|key[_.-]?id\b)|Pub[A-Z_]`)
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
 	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
 	longHex    = regexp.MustCompile(`[0-9a-fA-F]{32,}`)
@@ -31,7 +31,7 @@ func genericHolds(text string, start, from, to int) bool {
 	name, value := text[start:from], text[from:to]
 	hex := isHex(strings.ToLower(value))
 	switch {
-	case identifier(value), invented(value), publicName.MatchString(name):
+	case identifier(value), invented(value), keywordArgument(value), publicName.MatchString(name):
 		return false
 	case number(value), hex && len(value) >= 32 && inVectors(text, from, to, strongName.MatchString(name)):
 		return false
@@ -46,6 +46,10 @@ func genericHolds(text string, start, from, to int) bool {
 	}
 	return hex && len(value) >= 32 && len(value) <= weakHex || mixed(value) && !camelCase(value)
 }
+
+// keywordArgument recognises name=value of a call: what has an equals sign
+// before its end is no value alone.
+func keywordArgument(s string) bool { return strings.Contains(strings.TrimRight(s, "="), "=") }
 
 // number tells whether s is a number with a point or an exponent.
 func number(s string) bool {

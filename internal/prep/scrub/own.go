@@ -132,5 +132,5 @@ func userAndPassword(s string) bool {
 	}
 	user, password, ok := strings.Cut(string(plain), ":")
 	printable := strings.IndexFunc(user+password, func(r rune) bool { return r < ' ' || r > '~' }) < 0
-	return ok && printable && password != "" && !samplePassword(password)
+	return ok && printable && !wordAlone(password) && !samplePassword(password)
 }

@@ -19,7 +19,7 @@ var placeholderWords = []string{
 	"token", "key", "apikey", "api", "auth", "access", "bearer", "value", "string", "text", "default", "none", "null", "nil", "true", "false", "undefined", "empty",
 	"new", "old", "raw", "strong", "weak", "long", "short", "very", "random", "temp", "temporary", "wrong", "right", "bad", "good", "correct", "incorrect", "hidden",
 	"local", "prod", "production", "staging", "development", "postgres", "mysql", "redis", "mongo", "mongodb", "rabbit", "rabbitmq", "database", "app",
-	"anon", "anonymous", "scott", "tiger", "psw", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
+	"anon", "anonymous", "scott", "tiger", "psw", "scope", "prefix", "suffix", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
 }
 
 // published are values of standards and manuals, which every reader of them

@@ -66,6 +66,10 @@ func TestGenericNames(t *testing.T) {
 		{`public_key = "` + word + `"`, false},
 		{`sha256 key = "` + long + `"`, false},
 		{"Sec-WebSocket-Key: " + word[:22] + "==\r\n", false},
+		{`next_page_token: "` + word + `"`, false},
+		{`refresh(auth_func=refresh, source_credentials=` + word[:16] + `)`, false},
+		{`"id": "msg_` + word + `"`, false},
+		{`"note": "qqz_` + word + `"`, true},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},
@@ -86,7 +90,7 @@ func TestNotPersonal(t *testing.T) {
 		"user@gmail.com", "icon@2x.png", "pkg@v1.2.version", "aes256-gcm@openssh.com", "to@-dash.com", "f@.got.plt", "unit@3.service",
 		"/home/user/x", "/home/runner/work", "/Users/runner/x", "/home/polls.com/static/", "/home/media/a", `C:\Users\Public\x`, "/root/.ssh",
 		"postgres://user:pass@localhost/x", "postgres://postgres:password@db.corp.net/x", "redis://:secret@localhost:6379", "https://me:s3cret@host.test/",
-		"mysql://scott:tiger@db1/x", "mongodb://val:psw@127.0.0.1/x", "message://%3c330e7f840905021726r6a4ba78dkf1fd71420c1bf6ff@mail.example.com%3e",
+		"mysql://scott:tiger@db1/x", "mongodb://val:psw@127.0.0.1/x", "https://ann:moonbeam@localhost:8080/", "Basic QW5uOk1vb25CZWFt", "message://%3c330e7f840905021726r6a4ba78dkf1fd71420c1bf6ff@mail.example.com%3e",
 		"cvs://:pserver:anoncvs@sources.redhat.com:/cvs", "mysql://root:${DB_PASSWORD}@db/x", "amqp://guest:guest@mq:5672",
 	} {
 		if got := s.Clean(text, nil); got != text {

@@ -45,16 +45,26 @@ func detectURL(sc *scan, r *rule, text string, start, end int) {
 	}
 }
 
-// shortPassword is the length from which letters alone are taken for a
-// password, not for the word that stands for one in an example.
-const shortPassword = 6
+// Letters alone are what an example has in the place of a password: fewer than
+// shortPassword anywhere, fewer than longWord where the host is this machine
+// or, in a Basic header, not named.
+const (
+	shortPassword = 6
+	longWord      = 9
+)
+
+func wordAlone(s string) bool { return len(s) < longWord && isLetters(s) }
+
+func localHost(rest string) bool {
+	return strings.HasPrefix(rest, "localhost") || strings.HasPrefix(rest, "127.0.0.1") || strings.HasPrefix(rest, "[::1]")
+}
 
 // secretStart finds what is secret in the user part text[from:at]: the
 // password, or a user name that is a token; at when nothing is.
 func secretStart(text string, from, at int) int {
 	user, password, found := strings.Cut(text[from:at], ":")
 	if found {
-		if strings.EqualFold(user, password) || len(password) < shortPassword && isLetters(password) || len(password) < 3 {
+		if strings.EqualFold(user, password) || wordAlone(password) && (len(password) < shortPassword || localHost(text[at+1:])) || len(password) < 3 {
 			return at
 		}
 		return at - len(password)
