@@ -14,8 +14,10 @@ const (
 	tokenPrefix = 12 // characters of a prefix at most
 )
 
-// idPrefixes are those of identifiers that services hand out openly.
-var idPrefixes = []string{"msg", "toolu", "srvtoolu", "req", "resp", "chatcmpl", "cmpl", "call", "run", "thread", "asst", "file", "batch", "msgbatch", "evt", "event",
+// idPrefixes are those of identifiers that services hand out openly, and verbs
+// that names of code start with.
+var idPrefixes = []string{"test", "get", "set", "is", "has", "on", "to", "from", "use", "do", "new", "make", "create", "check",
+	"msg", "toolu", "srvtoolu", "req", "resp", "chatcmpl", "cmpl", "call", "run", "thread", "asst", "file", "batch", "msgbatch", "evt", "event",
 	"cus", "price", "prod", "sub", "pi", "ch", "acct", "txn", "user", "org", "proj", "team", "id", "fc", "rs", "step", "container", "dataset", "ftjob", "rev", "build", "chunk"}
 
 var (

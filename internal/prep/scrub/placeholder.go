@@ -19,7 +19,7 @@ var placeholderWords = []string{
 	"token", "key", "apikey", "api", "auth", "access", "bearer", "value", "string", "text", "default", "none", "null", "nil", "true", "false", "undefined", "empty",
 	"new", "old", "raw", "strong", "weak", "long", "short", "very", "random", "temp", "temporary", "wrong", "right", "bad", "good", "correct", "incorrect", "hidden",
 	"local", "prod", "production", "staging", "development", "postgres", "mysql", "redis", "mongo", "mongodb", "rabbit", "rabbitmq", "database", "app",
-	"anon", "anonymous", "scott", "tiger", "psw", "scope", "prefix", "suffix", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
+	"anon", "anonymous", "scott", "tiger", "psw", "scope", "prefix", "suffix", "master", "policy", "shared", "sas", "foobared", "cvs", "pserver", "my", "me", "is", "it", "db", "to", "of", "in", "a",
 }
 
 // published are values of standards and manuals, which every reader of them
@@ -87,7 +87,7 @@ func segments(s string) bool {
 				reached[i+len(word)] = true
 			}
 		}
-		if run := len(s[i:]) - len(strings.TrimLeft(s[i:], "x")); run > 1 {
+		if run := len(s[i:]) - len(strings.TrimLeft(s[i:], "x")); run > 0 {
 			reached[i+run] = true
 		}
 	}
@@ -128,7 +128,13 @@ func encoded(s string) bool {
 	if _, password, found := strings.Cut(string(plain), ":"); found {
 		plain = []byte(password)
 	}
-	return err == nil && (placeholder(string(plain)) || counted(string(plain)))
+	return err == nil && (placeholder(string(plain)) || counted(string(plain)) || prose(string(plain)))
+}
+
+// prose tells whether s is words with blanks between them.
+func prose(s string) bool {
+	words := strings.Fields(s)
+	return len(words) > 1 && !slices.ContainsFunc(words, func(w string) bool { return !isLetters(w) })
 }
 
 // alphabetical recognises an alphabet, whatever its order: no character twice.

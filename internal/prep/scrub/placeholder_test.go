@@ -11,7 +11,7 @@ import (
 func TestInvented(t *testing.T) {
 	for _, s := range []string{
 		"password", "P4ssw0rd!", "superS3cret", "my-secret-token", "YOUR_API_KEY_HERE", "test1234", "p%40ssword", "My%20Pass", "changeme123",
-		"scott:tiger", "MDEyMzQ1Njc4OWFiY2RlZg==", "zyxwvutsrqponmlkjihgfedcbaZYXWV", "bm90IG15IHBhc3N3b3Jk",
+		"scott:tiger", "MDEyMzQ1Njc4OWFiY2RlZg==", "zyxwvutsrqponmlkjihgfedcbaZYXWV", "bm90IG15IHBhc3N3b3Jk", "Tm9kZSBSZWRpcw==", "masterkey", "xpassword", "foobared",
 		"0123456789abcdef", "abcdefghijkl", "12345678", "xxxxxxxxxxxx", "abcabcabcabc", "deadbeefdeadbeefdeadbeef", "dummy_key_xxxx", "anoncvs",
 	} {
 		if !invented(s) {
@@ -70,6 +70,9 @@ func TestGenericNames(t *testing.T) {
 		{`refresh(auth_func=refresh, source_credentials=` + word[:16] + `)`, false},
 		{`"id": "msg_` + word + `"`, false},
 		{`"note": "qqz_` + word + `"`, true},
+		{`PrivateKey = ed25519.Ed25519PrivateKey` + "\n", false},
+		{`strcmp(token, "ciphers_tls1.3")`, false},
+		{`def test_` + word + `()`, false},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},

@@ -32,6 +32,7 @@ func stringsOf(t *testing.T, value []byte) []string {
 	t.Helper()
 	var list []string
 	dec := json.NewDecoder(bytes.NewReader(value))
+	dec.UseNumber()
 	for {
 		token, err := dec.Token()
 		if errors.Is(err, io.EOF) {

@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -44,9 +45,14 @@ func hasUpper(s string) bool {
 }
 
 // identifier recognises names of code that hold one number, such as
-// testRSA2048PrivateKey: whole words, where a random key changes case and
+// testRSA2048PrivateKey or ed25519.Ed25519PublicKey: whole words, where a random key changes case and
 // between letters and digits every other character.
-func identifier(s string) bool { return wordsWithNumber(s, 4) }
+func identifier(s string) bool {
+	return wordsWithNumber(s, 4) || snakeCase.MatchString(s) && len(s) < 24
+}
+
+// snakeCase is words in small letters with a version at the end.
+var snakeCase = regexp.MustCompile(`^[a-z]{3,}(?:[_.-][a-z]{3,})*[_.-][a-z]{3,}\d{0,2}(?:\.\d{1,2})?$`)
 
 // camelCase recognises short names of code as well, whose words are shorter. It
 // is for places where a secret is not to be expected.
@@ -55,7 +61,7 @@ func camelCase(s string) bool { return len(s) < 20 && wordsWithNumber(s, 3) }
 // wordsWithNumber tells whether s is one number in words that have wordLength
 // letters on average.
 func wordsWithNumber(s string, wordLength int) bool {
-	numbers, digits, humps, letters := 0, 0, 0, 0
+	number, digits, humps, letters := "", 0, 0, 0
 	for i := range len(s) {
 		c, before := s[i], byte('.')
 		if i > 0 {
@@ -63,10 +69,14 @@ func wordsWithNumber(s string, wordLength int) bool {
 		}
 		switch {
 		case digitBytes.has(c):
-			digits++
-			if !digitBytes.has(before) {
-				numbers++
+			if digitBytes.has(before) {
+				continue
 			}
+			run := digitRun(s[i:])
+			if number != "" && run != number {
+				return false
+			}
+			number, digits = run, len(run)
 		case isWord(c) || c == '.' || c == '-':
 			letters++
 			if c != lower(c) && before == lower(before) {
@@ -76,5 +86,10 @@ func wordsWithNumber(s string, wordLength int) bool {
 			return false
 		}
 	}
-	return numbers == 1 && digits <= 5 && humps*wordLength <= letters
+	return number != "" && digits <= 5 && humps*wordLength <= letters
+}
+
+// digitRun is the digits that s starts with.
+func digitRun(s string) string {
+	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
