@@ -40,6 +40,8 @@ func (s *Scrubber) addKeyword(keyword string, r *rule) {
 		t.filter = genericValue
 	case filterAssignment:
 		t.filter = assignment
+	case filterHex:
+		t.filter = hexValue
 	case filterNone:
 	}
 	s.triggers = append(s.triggers, t)
@@ -52,12 +54,15 @@ const (
 	filterNone filterKind = iota
 	filterAssignment
 	filterGeneric
+	filterHex
 )
 
 func (r *rule) filterKind() filterKind {
 	switch {
 	case r.id == genericID:
 		return filterGeneric
+	case r.id == hexID:
+		return filterHex
 	case r.shape.assigns:
 		return filterAssignment
 	default:

@@ -1,6 +1,7 @@
 package scrub
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,9 @@ func detectToken(sc *scan, r *rule, text string, start, end int) {
 	for stop < len(text) && alnumBytes.has(text[stop]) {
 		stop++
 	}
-	if stop-end < tokenBody || !randomBody(text[end:stop]) {
+	body := text[end:stop]
+	mixedBody := len(body) >= tokenBody && randomBody(body)
+	if !mixedBody && !smallBody(body) {
 		return
 	}
 	from := start
@@ -43,6 +46,9 @@ func detectToken(sc *scan, r *rule, text string, start, end int) {
 		from--
 	}
 	if from > 0 && beforeToken.has(text[from-1]) || !alnumBytes.has(text[from]) || !prefixLike(text[from:start]) {
+		return
+	}
+	if !mixedBody && !secretPrefix.MatchString(text[from:start]) {
 		return
 	}
 	for stop < len(text) && tokenBytes.has(text[stop]) {
@@ -54,16 +60,33 @@ func detectToken(sc *scan, r *rule, text string, start, end int) {
 	sc.spans = append(sc.spans, span{from, stop, r})
 }
 
+// secretPrefix is what services call secrets in the prefixes of their tokens.
+// Hex digits are a token only after one of these: they are the hashes of files
+// and commits as well.
+var secretPrefix = regexp.MustCompile(`(?i)^(?:\w*[_-])?(?:[sar]?[sp]k|sdk|[a-z]*ak|[a-z]*ik|seck?|[a-z]*seck|secret|key|api|[a-z]{0,5}pat|pt|tok|token|live|prod|[a-z]*ua|at|or)(?:[_-][a-z]?\d{0,2})?$`)
+
+const smallLength = 32 // characters of a token in small letters or hex digits at least
+
+// smallBody recognises random small letters and digits.
+func smallBody(s string) bool {
+	return len(s) >= smallLength && !hasUpper(s) && hasLower(s) && hasDigit(s) && entropy(s) > 3.2 && numbersIn(s) >= 4 && !invented(s)
+}
+
 // randomBody tells random letters and digits from names of code: it holds
 // several numbers and more kinds of characters than words do.
 func randomBody(s string) bool {
+	return numbersIn(s) >= 2 && upperAndLower(s) && entropy(s) > 3.8 && 2*inWords(s) < len(s) && !invented(s)
+}
+
+// numbersIn counts the runs of digits.
+func numbersIn(s string) int {
 	numbers := 0
 	for i := range len(s) {
 		if digitBytes.has(s[i]) && (i == 0 || !digitBytes.has(s[i-1])) {
 			numbers++
 		}
 	}
-	return numbers >= 2 && upperAndLower(s) && entropy(s) > 3.8 && 2*inWords(s) < len(s) && !invented(s)
+	return numbers
 }
 
 // inWords counts the characters of s that are in runs of small letters as long

@@ -1,6 +1,9 @@
 package scrub
 
-import "math/bits"
+import (
+	"math/bits"
+	"strings"
+)
 
 // Cheap looks at what follows a keyword. Each is a necessary condition of the
 // expressions it stands before: it may pass what the expression refuses, never
@@ -38,6 +41,13 @@ func assignment(text string, end int) (int, bool) {
 		}
 	}
 	return 0, true
+}
+
+// hexValue passes a keyword whose value starts with as many hex digits as the
+// rule for them asks for.
+func hexValue(text string, end int) (int, bool) {
+	at, ok := valueAfter(text, end)
+	return 0, ok && at+32 <= len(text) && isHex(strings.ToLower(text[at:at+32]))
 }
 
 // genericValue passes a keyword whose value may satisfy the rule for generic

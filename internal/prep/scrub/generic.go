@@ -13,6 +13,7 @@ var (
 	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
 	secretName = regexp.MustCompile(`(?i)secret|passw|pwd|api[_.-]?key|auth|credential`)
 	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|page[_.-]?token|next[_.-]?token|continuation|key[_.-]?id\b)|Pub[A-Z_]`)
+	publicKey  = regexp.MustCompile(`^(?:MIIBIjANBgkq|MIICIjANBgkq|MFkwEwYHKoZI|MHYwEAYHKoZI|MCowBQYDK2)`) // base64 of how public keys start in DER
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
 	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
 	longHex    = regexp.MustCompile(`[0-9a-fA-F]{32,}`)
@@ -31,7 +32,7 @@ func genericHolds(text string, start, from, to int) bool {
 	name, value := text[start:from], text[from:to]
 	hex := isHex(strings.ToLower(value))
 	switch {
-	case identifier(value), invented(value), keywordArgument(value), publicName.MatchString(name):
+	case identifier(value), invented(value), keywordArgument(value), publicKey.MatchString(value), publicName.MatchString(name):
 		return false
 	case number(value), hex && len(value) >= 32 && inVectors(text, from, to, strongName.MatchString(name)):
 		return false

@@ -52,16 +52,39 @@ var heldOut = []plant{
 	{"wsl home", func(p planter) (string, string) { s := p.of(lowers, 8); return s, "/mnt/c/Users/" + s + "/src" }},
 }
 
+// secondHeldOut are kinds that were written down after all rules were final;
+// the figure of their first run is recorded in docs/prep/scrub-benchmarks.md.
+var secondHeldOut = []plant{
+	token("atlassian", "ATATT3xFfGF0", urlSafe, 180), token("asana", "1/1200123412341234:", hexes, 32), token("buildkite", "bkua_", hexes, 40), token("circleci", "CCIPAT_", alnum, 46),
+	token("clerk", "sk_live_", alnum, 42), token("cloudinary", "cloudinary://123412341234123:", urlSafe, 27), token("deepseek", "sk-", hexes, 32), token("dropbox", "sl.B", urlSafe, 130),
+	token("elevenlabs", "sk_", hexes, 48), token("fastly", "FASTLY_API_TOKEN=", urlSafe, 32), token("flutterwave", "FLWSECK-", hexes, 32), token("honeycomb", "hcaik_", lowers+digits, 58),
+	token("launchdarkly", "sdk-", hexes, 36), token("mapbox", "sk.eyJ1IjoibWFwIiwiYSI6", alnum, 60), token("netlify", "nfp_", alnum, 36), token("openrouter", "sk-or-v1-", hexes, 64),
+	token("perplexity", "pplx-", alnum, 48), token("pinecone", "pcsk_", alnum, 70), token("plaid", "PLAID_SECRET=", hexes, 30), token("railway", "RAILWAY_TOKEN=", hexes, 36),
+	token("resend", "re_", alnum, 32), token("tavily", "tvly-", alnum, 32), token("twitch", "TWITCH_CLIENT_SECRET=", lowers+digits, 30), token("vercel", "VERCEL_TOKEN=", alnum, 24),
+	token("weights and biases", "WANDB_API_KEY=", hexes, 40), token("langsmith", "lsv2_pt_", hexes, 43), token("django", "SECRET_KEY = 'django-insecure-", lowers+digits+"!@#$%^&*(-_=+)", 50),
+	around("go struct", `Password: "`, alnum, 20, `"`), around("python keyword", `connect(user='app', password='`, alnum, 18, `')`), around("terraform", `db_password = "`, alnum, 20, `"`),
+	around("docker env", "docker run -e POSTGRES_PASSWORD=", alnum, 20, " postgres:16"), around("export", "export SMTP_PASS=", alnum, 20, ""), around("kubectl", "--from-literal=password=", alnum, 20, ""),
+	around("header", "Authorization: Token ", hexes, 40, ""), around("pgpass", "db1:5432:main:app:", alnum, 18, ""), around("sshpass", "sshpass -p ", alnum, 16, " ssh app@db1"),
+	around("xml", "<password>", alnum, 20, "</password>"), around("kafka", `sasl.jaas.config=Plain required username="app" password="`, alnum, 20, `";`), around("query key", "https://maps.corp.net/js?key=", alnum, 39, ""),
+	connection("clickhouse", "clickhouse"), connection("ldap", "ldaps"), connection("smtp", "smtps"),
+}
+
 // heldOutBar is what must be found of the kinds above.
 const heldOutBar = 0.9
 
 func TestHeldOutKinds(t *testing.T) {
+	for name, kinds := range map[string][]plant{"first": heldOut, "second": secondHeldOut} {
+		t.Run(name, func(t *testing.T) { measureKinds(t, kinds) })
+	}
+}
+
+func measureKinds(t *testing.T, kinds []plant) {
 	const seed, rounds = 23, 10
 	s := mustNew(t, Options{})
 	p := planter{rand.New(rand.NewPCG(seed, 0))}
 	missed, lost, total := map[string]int{}, 0, 0
 	for range rounds {
-		for _, plant := range heldOut {
+		for _, plant := range kinds {
 			for _, place := range surroundings {
 				secret, written := plant.make(p)
 				total++
@@ -72,7 +95,7 @@ func TestHeldOutKinds(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d kinds, %d of %d redacted (%.1f %%); missed: %v", len(heldOut), total-lost, total, 100-100*float64(lost)/float64(total), missed)
+	t.Logf("%d kinds, %d of %d redacted (%.1f %%); missed: %v", len(kinds), total-lost, total, 100-100*float64(lost)/float64(total), missed)
 	if float64(lost) > (1-heldOutBar)*float64(total) {
 		t.Errorf("seed %d: %d of %d missed", seed, lost, total)
 	}

@@ -24,7 +24,7 @@ const hexID = "hex-secret"
 
 var ownHex = ownRule{tomlRule{ID: hexID, Description: "hex digits that are assigned to the name of a secret",
 	Regex:    `(?i)[\w.-]{0,40}(?:secret|token|api[_.-]?key|passw(?:or)?d|auth|credential)[\w.-]{0,20}["']?[ \t]{0,3}(?:=>?|:=?)[ \t]{0,3}["']?([0-9a-f]{32,128})(?:["'\s;,&\\]|$)`,
-	Keywords: []string{"secret", "token", "key", "passw", "auth", "credential"}}, random, genericHolds}
+	Keywords: []string{"secret", "token", "apikey", "api_key", "api-key", "api.key", "passw", "auth", "credential"}}, random, genericHolds}
 
 var ownTable = []ownRule{
 	own("anthropic-token", "Anthropic key, also cut", `\bsk-ant-[\w-]{20,}`, random, "sk-ant-"),
@@ -54,6 +54,16 @@ var ownTable = []ownRule{
 	own("lob-token", "Lob key", `\b(?:live|test)_[0-9a-f]{35}\b`, random, "live_", "test_"),
 	own("sentry-token", "Sentry token", `\bsntry[su]_[\w+/=-]{30,}`, random, "sntrys_", "sntryu_"),
 	own("laravel-key", "application key of Laravel", `\bAPP_KEY=base64:([A-Za-z0-9+/]{40,}={0,2})`, mixed, "app_key=base64:"),
+	own("secret-key-hex", "key in the form sk-... of hex digits", `\bsk-(?:[a-z]{2}-v\d-)?[0-9a-f]{32,}`, random, "sk-"),
+	own("dropbox-token", "Dropbox token", `\bsl\.[\w-]{100,}`, mixed, "sl."),
+	own("asana-token", "Asana token", `\b(?:1/|2/)\d{12,20}(?:/\d{12,20})?:([0-9a-f]{32})\b`, nil, "1/", "2/"),
+	own("cloudinary-secret", "secret of a Cloudinary address", `\bcloudinary://\d{10,20}:([\w-]{20,})`, nil, "cloudinary://"),
+	own("mapbox-token", "Mapbox secret token", `\bsk\.eyJ[\w-]{20,}(?:\.[\w-]+)?`, mixed, "sk.eyj"),
+	own("secret-key-quoted", "secret key in quotes, with punctuation", `(?i)secret_?key(?:_base)?["']?[ \t]{0,3}(?:=>?|:=?)[ \t]{0,3}(?:"([^"\s]{30,200})"|'([^'\s]{30,200})')`, signingKey, "secret_key", "secretkey"),
+	own("authorization", "token in an Authorization header", `(?i)\bauthorization["']?[ \t]{0,3}[:=][ \t]{0,3}["']?(?:token|api-?key|key|ghapikey|sso-key)[ \t]{1,3}(?:token=)?["']?([\w.~+/:=-]{20,})`, random, "authorization"),
+	own("password-element", "password in an XML element", `(?i)<(?:\w{0,20})(?:password|passwd|passphrase|secret)>([^<>\s]{8,80})</`, passwordLike, "password>", "passwd>", "passphrase>", "secret>"),
+	own("sshpass", "password given to sshpass", `\bsshpass[ \t]+-p[ \t]*["']?([^\s"']{6,80})`, notSample, "sshpass"),
+	own("pgpass", "password of a .pgpass line", `[\w.*-]{1,80}:5432:[\w.*-]{1,60}:[\w.*-]{1,60}:([^\s:"']{8,80})`, notSample, ":5432:"),
 	own("url-token", "token or key in the query of a URL", `(?i)[?&](?:access_?token|refresh_?token|id_?token|auth_?token|token|api_?key|key|secret|client_?secret|auth|password|pwd)=([\w.~%+/-]{16,}={0,2})`, mixedOrHex,
 		"token=", "key=", "secret=", "auth=", "password=", "pwd="),
 	ownHex,
@@ -66,7 +76,7 @@ var ownTable = []ownRule{
 	own("netrc-password", "password of a .netrc line", `(?i)\bmachine\s+\S+\s+login\s+\S+\s+password\s+(\S{6,})`, notSample, "machine"),
 	own("session-cookie", "session of a cookie", `(?i)\b(?:session(?:_?id)?|sid|connect\.sid|PHPSESSID|JSESSIONID|sessionToken)=([\w%.+/=-]{20,})`, mixedOrHex, "session", "sid=", "sessid="),
 	own("password", "password that is assigned in quotes", `(?i)(?:password|passwd|passphrase|pwd)["']?[ \t]{0,3}(?:=>?|:=?)[ \t]{0,3}(?:"([^"\s]{8,80})"|'([^'\s]{8,80})')`, passwordLike, "password", "passwd", "passphrase", "pwd"),
-	own("password-line", "password in an environment file or connection string", `(?i)(?:password|passwd|passphrase|pwd)=([^\s"';&,()<>{}\[\]$]{8,80})(?:["';&\r\n]|$)`, passwordLike, "password=", "passwd=", "passphrase=", "pwd="),
+	own("password-line", "password in an environment file or connection string", `(?i)(?:password|passwd|passphrase|pwd|_pass)=([^\s"';&,()<>{}\[\]$]{8,80})(?:["';&\r\n]|$)`, passwordLike, "password=", "passwd=", "passphrase=", "pwd=", "_pass="),
 }
 
 // ownRules prepares the table.
@@ -78,7 +88,6 @@ var ownRules = sync.OnceValues(func() ([]*rule, error) {
 			return nil, err
 		}
 		r.accept, r.inText = o.accept, o.inText
-		r.shape.assigns = r.shape.assigns || o.ID == hexID
 		rules = append(rules, r)
 	}
 	return rules, nil
@@ -122,6 +131,11 @@ func passwordLike(s string) bool {
 		}
 	}
 	return classes >= 3 && hasDigit(s) && entropy(s) > 2.5 && !samplePassword(s) && !strings.ContainsAny(s, "()[]{}<>$\\")
+}
+
+// signingKey is looser than passwordLike, since frameworks draw all signs.
+func signingKey(s string) bool {
+	return hasDigit(s) && entropy(s) > 3.5 && !samplePassword(s) && !strings.ContainsAny(s, "{}\\")
 }
 
 // userAndPassword tells whether s is base64 of printable text with a colon.

@@ -73,6 +73,7 @@ func TestGenericNames(t *testing.T) {
 		{`PrivateKey = ed25519.Ed25519PrivateKey` + "\n", false},
 		{`strcmp(token, "ciphers_tls1.3")`, false},
 		{`def test_` + word + `()`, false},
+		{`key: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE` + word + `"`, false},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},

@@ -42,6 +42,7 @@ func shapeOf(expr string, keywords []string) (shape, error) {
 	for _, p := range paths {
 		a := p.anchor()
 		if !mentions(a.literal, keywords) {
+			s.anchors = nil // one way in that is not known makes the others useless
 			return s, nil
 		}
 		s.anchors = append(s.anchors, a)
