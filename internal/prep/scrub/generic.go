@@ -15,8 +15,10 @@ var (
 	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|page[_.-]?token|next[_.-]?token|continuation|key[_.-]?id\b)|Pub[A-Z_]`)
 	publicKey  = regexp.MustCompile(`^(?:MIIBIjANBgkq|MIICIjANBgkq|MFkwEwYHKoZI|MHYwEAYHKoZI|MCowBQYDK2)`) // base64 of how public keys start in DER
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
+	fileName   = regexp.MustCompile(`(?i)\.(?:m?js|css|html?|json|map|wasm|tgz|gz|zip|whl|jar|svg|png|woff2?|so|exe|dll|bin|dat|pt|gguf|safetensors|txt|md|py|go|rs|tsx?|jsx|ya?ml|toml|xml|c|h)["']?\s*[:=,]`)
 	vectorWord = regexp.MustCompile(`(?i)cipher_?text|plain_?text|peer_?public|\bvectors?\b|test_?vector|\btc_?id\b|\baad\b`)
 	longHex    = regexp.MustCompile(`[0-9a-fA-F]{32,}`)
+	longValue  = regexp.MustCompile(`[0-9a-zA-Z+/=_-]{32,}`)
 	uuid       = regexp.MustCompile(`(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 )
 
@@ -32,7 +34,7 @@ func genericHolds(text string, start, from, to int) bool {
 	name, value := text[start:from], text[from:to]
 	hex := isHex(strings.ToLower(value))
 	switch {
-	case identifier(value), invented(value), keywordArgument(value), publicKey.MatchString(value), publicName.MatchString(name):
+	case identifier(value), invented(value), keywordArgument(value), publicKey.MatchString(value), publicName.MatchString(name), fileName.MatchString(name):
 		return false
 	case number(value), hex && len(value) >= 32 && inVectors(text, from, to, strongName.MatchString(name)):
 		return false
@@ -40,7 +42,7 @@ func genericHolds(text string, start, from, to int) bool {
 		return false
 	case strongName.MatchString(name):
 		return true
-	case uuid.MatchString(value), strings.Contains(name, ","):
+	case uuid.MatchString(value), strings.Contains(name, ","), len(value) >= 40 && inTable(text, from, to):
 		return false
 	case hex && hashName.MatchString(text[max(0, start-hashNear):from]):
 		return false
@@ -68,10 +70,10 @@ func inVectors(text string, from, to int, named bool) bool {
 // tableRows is the number of other values that make a table of hashes.
 const tableRows = 4
 
-// inTable tells whether text[from:to] stands among hex values of its length.
+// inTable tells whether text[from:to] stands among values of its length.
 func inTable(text string, from, to int) bool {
 	around, rows := text[max(0, from-vectorNear):from]+" "+text[to:min(len(text), to+vectorNear)], 0
-	for _, other := range longHex.FindAllString(around, -1) {
+	for _, other := range longValue.FindAllString(around, -1) {
 		if len(other) == to-from {
 			rows++
 		}

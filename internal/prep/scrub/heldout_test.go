@@ -61,7 +61,7 @@ var secondHeldOut = []plant{
 	token("launchdarkly", "sdk-", hexes, 36), token("mapbox", "sk.eyJ1IjoibWFwIiwiYSI6", alnum, 60), token("netlify", "nfp_", alnum, 36), token("openrouter", "sk-or-v1-", hexes, 64),
 	token("perplexity", "pplx-", alnum, 48), token("pinecone", "pcsk_", alnum, 70), token("plaid", "PLAID_SECRET=", hexes, 30), token("railway", "RAILWAY_TOKEN=", hexes, 36),
 	token("resend", "re_", alnum, 32), token("tavily", "tvly-", alnum, 32), token("twitch", "TWITCH_CLIENT_SECRET=", lowers+digits, 30), token("vercel", "VERCEL_TOKEN=", alnum, 24),
-	token("weights and biases", "WANDB_API_KEY=", hexes, 40), token("langsmith", "lsv2_pt_", hexes, 43), token("django", "SECRET_KEY = 'django-insecure-", lowers+digits+"!@#$%^&*(-_=+)", 50),
+	token("weights and biases", "WANDB_API_KEY=", hexes, 40), token("langsmith", "lsv2_pt_", hexes, 43), around("django", "SECRET_KEY = 'django-insecure-", lowers+digits+"!@#$%^&*(-_=+)", 50, "'"),
 	around("go struct", `Password: "`, alnum, 20, `"`), around("python keyword", `connect(user='app', password='`, alnum, 18, `')`), around("terraform", `db_password = "`, alnum, 20, `"`),
 	around("docker env", "docker run -e POSTGRES_PASSWORD=", alnum, 20, " postgres:16"), around("export", "export SMTP_PASS=", alnum, 20, ""), around("kubectl", "--from-literal=password=", alnum, 20, ""),
 	around("header", "Authorization: Token ", hexes, 40, ""), around("pgpass", "db1:5432:main:app:", alnum, 18, ""), around("sshpass", "sshpass -p ", alnum, 16, " ssh app@db1"),
@@ -70,7 +70,7 @@ var secondHeldOut = []plant{
 }
 
 // heldOutBar is what must be found of the kinds above.
-const heldOutBar = 0.9
+const heldOutBar = 0.95
 
 func TestHeldOutKinds(t *testing.T) {
 	for name, kinds := range map[string][]plant{"first": heldOut, "second": secondHeldOut} {
@@ -79,7 +79,7 @@ func TestHeldOutKinds(t *testing.T) {
 }
 
 func measureKinds(t *testing.T, kinds []plant) {
-	const seed, rounds = 23, 10
+	const seed, rounds = 23, 5
 	s := mustNew(t, Options{})
 	p := planter{rand.New(rand.NewPCG(seed, 0))}
 	missed, lost, total := map[string]int{}, 0, 0

@@ -14,7 +14,7 @@ var placeholderWords = []string{
 	"pass", "password", "pasword", "passwd", "passphrase", "pwd", "secret", "super", "private", "public", "credential", "credentials",
 	"user", "username", "name", "root", "admin", "administrator", "guest", "account", "login", "client", "server", "service", "host", "localhost",
 	"test", "tests", "tester", "testing", "example", "sample", "demo", "dummy", "fake", "mock", "stub", "placeholder", "template", "invalid", "valid",
-	"change", "changed", "changeme", "changeit", "replace", "insert", "enter", "your", "mine", "this", "that", "here", "with", "and", "the", "not", "real", "some", "any",
+	"change", "changed", "changeme", "changeit", "replace", "insert", "enter", "your", "mine", "this", "that", "here", "with", "for", "and", "the", "not", "real", "some", "any",
 	"foo", "bar", "baz", "qux", "quux", "hello", "world", "letmein", "qwerty", "welcome", "hunter", "opensesame", "open", "sesame", "abc", "xyz", "todo",
 	"token", "key", "apikey", "api", "auth", "access", "bearer", "value", "string", "text", "default", "none", "null", "nil", "true", "false", "undefined", "empty",
 	"new", "old", "raw", "strong", "weak", "long", "short", "very", "random", "temp", "temporary", "wrong", "right", "bad", "good", "correct", "incorrect", "hidden",
@@ -36,7 +36,7 @@ func isPublished(s string) bool {
 }
 
 const (
-	placeholderDigits = 4  // digits that words may have among them
+	placeholderDigits = 5  // digits that words may have among them
 	placeholderLength = 80 // bytes of the longest value that is taken apart
 )
 

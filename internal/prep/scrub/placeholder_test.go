@@ -74,6 +74,7 @@ func TestGenericNames(t *testing.T) {
 		{`strcmp(token, "ciphers_tls1.3")`, false},
 		{`def test_` + word + `()`, false},
 		{`key: "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE` + word + `"`, false},
+		{`"lib-api-1.2.min.js": "` + word + `"`, false},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},
@@ -95,6 +96,7 @@ func TestNotPersonal(t *testing.T) {
 		"/home/user/x", "/home/runner/work", "/Users/runner/x", "/home/polls.com/static/", "/home/media/a", `C:\Users\Public\x`, "/root/.ssh",
 		"postgres://user:pass@localhost/x", "postgres://postgres:password@db.corp.net/x", "redis://:secret@localhost:6379", "https://me:s3cret@host.test/",
 		"mysql://scott:tiger@db1/x", "mongodb://val:psw@127.0.0.1/x", "https://ann:moonbeam@localhost:8080/", "Basic QW5uOk1vb25CZWFt", "message://%3c330e7f840905021726r6a4ba78dkf1fd71420c1bf6ff@mail.example.com%3e",
+		"postgresql://postgres:airflow@postgres/airflow", "amqp://app:rabbit1@rabbit1:5672",
 		"cvs://:pserver:anoncvs@sources.redhat.com:/cvs", "mysql://root:${DB_PASSWORD}@db/x", "amqp://guest:guest@mq:5672",
 	} {
 		if got := s.Clean(text, nil); got != text {

@@ -40,7 +40,7 @@ func detectURL(sc *scan, r *rule, text string, start, end int) {
 		}
 	}
 	at += end
-	if from := secretStart(text, end, at); from < at && !sampleHost(text[at+1:]) && !samplePassword(text[from:at]) {
+	if from := secretStart(text, end, at); from < at && !sampleHost(text[at+1:]) && !samplePassword(text[from:at]) && !namesTarget(text[at+1:], text[from:at]) {
 		sc.spans = append(sc.spans, span{from, at, r})
 	}
 }
@@ -81,6 +81,18 @@ func schemeBefore(text string, end int) string {
 		from--
 	}
 	return strings.ToLower(text[from:end])
+}
+
+// namesTarget tells whether the password is also the name of the host or of the
+// database, as in settings that are made to be replaced.
+func namesTarget(rest, password string) bool {
+	host, path, _ := strings.Cut(rest[:min(len(rest), 200)], "/")
+	host, _, _ = strings.Cut(host, ":")
+	end := 0
+	for end < len(path) && isWord(path[end]) {
+		end++
+	}
+	return password == host || password == path[:end]
 }
 
 // sampleHost recognises the hosts of documentation.
