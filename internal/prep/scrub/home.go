@@ -12,6 +12,9 @@ var sharedHomes = []string{
 	"node", "www", "www-data", "git", "runner", "runneradmin", "ubuntu", "debian", "centos", "fedora", "ec2-user", "azureuser", "vagrant",
 	"vscode", "codespace", "gitpod", "circleci", "travis", "jenkins", "jovyan", "linuxbrew", "docker", "container", "builder", "build",
 	"ftp", "http", "postgres", "mysql", "nginx", "foo", "bar", "baz", "lib", "bin", "etc", "var", "tmp", "opt", "home", "index", "page", "someuser", "some-user",
+	"user1", "user2", "yourusername", "foobar", "asdf", "jdoe", "johndoe", "gopher", "student", "staff", "support", "special", "sandbox", "service",
+	"hadoop", "spark", "jupyter", "httpd", "apache", "python", "cpython", "oracle", "tomcat", "airflow", "kafka", "elasticsearch", "redis", "mongodb",
+	"path", "to", "some", "dir", "directory", "folder", "file", "files", "catch", "djangoprojects", "distutils", "allfields", "struid",
 	"html", "media", "images", "image", "static", "code", "mycode", "project", "projects", "myproject", "data", "dev", "developer", "deploy", "web", "site", "sites", "work", "workspace", "src",
 }
 

@@ -36,6 +36,8 @@ func mailAllowed(text string, from, at, to int) bool {
 	case slices.Contains(nobodyTops, top), slices.Contains(fileTops, top),
 		slices.Contains(nobodyDomains, domain), strings.HasPrefix(domain, "example."), strings.Contains(domain, ".example."):
 		return true
+	case strings.Contains(local, "%20"): // the rest of a URL
+		return true
 	case slices.ContainsFunc(nobodyLocals[:4], func(s string) bool { return strings.Contains(local, s) }),
 		slices.Contains(nobodyLocals, local):
 		return true
