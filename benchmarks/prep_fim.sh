@@ -6,7 +6,7 @@
 # The code is Django (Python), webpack (JavaScript) and Redis (C) from Debian, and the standard library of Go. FOLDER keeps what
 # was downloaded; by default it is deleted at the end. Needs `make build`, Go, apt-get with network, dpkg-deb, tar and python3.
 # Throughput counts the bytes of the files that records were made of; MB is 10^6 bytes. "cpu" is user and system time of all
-# threads: on a machine that others use too, 2 cores could do in half of it what took longer.
+# threads: on a machine that others use too, 2 cores could do in half of it what took longer. SPEED_ONLY=1 leaves out all but the speed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 qlora=$(realpath "${QLORA:-bin/qlora}")
@@ -37,8 +37,10 @@ fetch() {
 golang=$(go env GOROOT)/src
 repos=("$code/python-django" "$code/node-webpack" "$code/redis" "$golang")
 
-echo "== records, held to their files and to the syntax trees"
-QLORA_FIM_REPOS=$(IFS=:; echo "${repos[*]}") go test -count=1 -v -timeout 30m -run TestRealRepositories ./internal/prep/fim | grep -E 'hold|^(---|ok|FAIL)'
+if [ -z "${SPEED_ONLY:-}" ]; then
+	echo "== records, held to their files and to the syntax trees"
+	QLORA_FIM_REPOS=$(IFS=:; echo "${repos[*]}") go test -count=1 -v -timeout 30m -run TestRealRepositories ./internal/prep/fim | grep -E 'hold|^(---|ok|FAIL)'
+fi
 
 # repo2fim OUT REPO... [-- FLAG...]: one run; leaves its summary in $work/summary.
 repo2fim() {
@@ -49,17 +51,19 @@ repo2fim() {
 	"$qlora" prep repo2fim "${args[@]}" --out "$out" --json "$@" 2>/dev/null >"$work/summary"
 }
 
-echo "== workers and parts"
-repo2fim "$work/1.jsonl" "${repos[@]}" -- --workers 1
-repo2fim "$work/8.jsonl" "${repos[@]}" -- --workers 8
-cmp "$work/1.jsonl" "$work/8.jsonl" && echo "1 and 8 workers: the same $(stat -c %s "$work/1.jsonl") bytes"
-for n in 2 7; do
-	for i in $(seq "$n"); do repo2fim "$work/part-$i.jsonl" "${repos[@]}" -- --shard "$i/$n"; done
-	"$qlora" prep merge "$work"/part-*.jsonl --out "$work/merged.jsonl" >/dev/null 2>&1
-	cmp "$work/1.jsonl" "$work/merged.jsonl" && echo "$n parts: the same bytes"
-	rm "$work"/part-*
-done
-rm "$work"/*.jsonl
+if [ -z "${SPEED_ONLY:-}" ]; then
+	echo "== workers and parts"
+	repo2fim "$work/1.jsonl" "${repos[@]}" -- --workers 1
+	repo2fim "$work/8.jsonl" "${repos[@]}" -- --workers 8
+	cmp "$work/1.jsonl" "$work/8.jsonl" && echo "1 and 8 workers: the same $(stat -c %s "$work/1.jsonl") bytes"
+	for n in 2 7; do
+		for i in $(seq "$n"); do repo2fim "$work/part-$i.jsonl" "${repos[@]}" -- --shard "$i/$n"; done
+		"$qlora" prep merge "$work"/part-*.jsonl --out "$work/merged.jsonl" >/dev/null 2>&1
+		cmp "$work/1.jsonl" "$work/merged.jsonl" && echo "$n parts: the same bytes"
+		rm "$work"/part-*
+	done
+	rm "$work"/*.jsonl
+fi
 
 # timed NAME COMMAND...: runs it and prints megabytes a second. The command leaves the bytes used in $work/summary.
 timed() {
@@ -81,11 +85,13 @@ plain=(--spans line:1,char:1 --level file:1 --workers 2)
 echo "== throughput, load $(cut -d ' ' -f 1-3 /proc/loadavg)"
 for round in 1 2 3; do
 	timed "no syntax, no redaction, all" repo2fim "$work/out.jsonl" "${repos[@]}" -- "${plain[@]}" --redact off
+	timed "no syntax, redaction, all" repo2fim "$work/out.jsonl" "${repos[@]}" -- "${plain[@]}"
 	timed "Python peer, 2 processes, all" peer "${repos[@]}"
-done
-timed "no syntax, redaction, all" repo2fim "$work/out.jsonl" "${repos[@]}" -- "${plain[@]}"
-for lang in python:python-django javascript:node-webpack c:redis; do
-	timed "syntax, ${lang%%:*}" repo2fim "$work/out.jsonl" "$code/${lang##*:}" -- --level file:1 --workers 2 --redact off --lang "${lang%%:*}"
-	timed "syntax and repositories, ${lang%%:*}" repo2fim "$work/out.jsonl" "$code/${lang##*:}" -- --workers 2 --redact off --lang "${lang%%:*}"
+	for lang in python:python-django javascript:node-webpack c:redis; do
+		for redact in off mask; do
+			timed "syntax, ${lang%%:*}, redact $redact" repo2fim "$work/out.jsonl" "$code/${lang##*:}" -- --level file:1 --workers 2 --redact "$redact" --lang "${lang%%:*}"
+		done
+		timed "syntax and repositories, ${lang%%:*}" repo2fim "$work/out.jsonl" "$code/${lang##*:}" -- --workers 2 --redact off --lang "${lang%%:*}"
+	done
 done
 timed "defaults, all" repo2fim "$work/out.jsonl" "${repos[@]}" -- --workers 2

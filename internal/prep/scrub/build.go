@@ -9,7 +9,7 @@ func (s *Scrubber) add(shared *rule) {
 	r.index = len(s.rules)
 	s.rules = append(s.rules, &r)
 	switch {
-	case len(r.shape.anchors) > 0:
+	case len(r.shape.anchors) > 0 && r.filterKind() == filterNone:
 		for i := range r.shape.anchors {
 			a := &r.shape.anchors[i]
 			s.triggers = append(s.triggers, trigger{literal: a.literal, anchor: a, word: r.shape.word, rules: []*rule{&r}})
@@ -40,6 +40,8 @@ func (s *Scrubber) addKeyword(keyword string, r *rule) {
 		t.filter = genericValue
 	case filterAssignment:
 		t.filter = assignment
+	case filterOperator:
+		t.filter = operatorValue
 	case filterHex:
 		t.filter = hexValue
 	case filterNone:
@@ -55,6 +57,7 @@ const (
 	filterAssignment
 	filterGeneric
 	filterHex
+	filterOperator
 )
 
 func (r *rule) filterKind() filterKind {
@@ -63,6 +66,8 @@ func (r *rule) filterKind() filterKind {
 		return filterGeneric
 	case r.id == hexID:
 		return filterHex
+	case slices.Contains(assignedOwn, r.id):
+		return filterOperator
 	case r.shape.assigns:
 		return filterAssignment
 	default:

@@ -43,6 +43,13 @@ func assignment(text string, end int) (int, bool) {
 	return 0, true
 }
 
+// operatorValue passes a keyword that is followed by an operator, whatever the
+// value: passwords hold any sign. The words themselves are frequent in prose.
+func operatorValue(text string, end int) (int, bool) {
+	at, ok := valueAfter(text, end)
+	return 0, ok && at < len(text)
+}
+
 // hexValue passes a keyword whose value starts with as many hex digits as the
 // rule for them asks for.
 func hexValue(text string, end int) (int, bool) {

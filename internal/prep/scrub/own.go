@@ -18,6 +18,10 @@ func own(id, description, regex string, accept func(string) bool, keywords ...st
 	return ownRule{tomlRule{ID: id, Description: description, Regex: regex, Keywords: keywords}, accept, nil}
 }
 
+// assignedOwn are the rules of the table whose keywords are followed by an
+// operator in every match.
+var assignedOwn = []string{"password", "secret-key-quoted", "authorization"}
+
 // hexID is the rule for hex digits, whose entropy is often below what the
 // generic rule asks for.
 const hexID = "hex-secret"
