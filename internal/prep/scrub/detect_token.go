@@ -19,7 +19,7 @@ const (
 // that names of code start with.
 var idPrefixes = []string{"test", "get", "set", "is", "has", "on", "to", "from", "use", "do", "new", "make", "create", "check",
 	"msg", "toolu", "srvtoolu", "req", "resp", "chatcmpl", "cmpl", "call", "run", "thread", "asst", "file", "batch", "msgbatch", "evt", "event",
-	"cus", "price", "prod", "sub", "pi", "ch", "acct", "txn", "user", "org", "proj", "team", "id", "fc", "rs", "step", "container", "dataset", "ftjob", "rev", "build", "chunk"}
+	"cus", "price", "prod", "sub", "pi", "ch", "acct", "txn", "user", "org", "proj", "team", "id", "fc", "rs", "step", "container", "dataset", "ftjob", "rev", "build", "chunk", "diff"}
 
 var (
 	alnumBytes  = func() byteSet { s := wordBytes; s['_'>>6] &^= 1 << ('_' & 63); return s }()
@@ -114,7 +114,7 @@ func prefixLike(s string) bool {
 		return false
 	}
 	for _, word := range words {
-		if len(word) < 2 || len(word) > tokenPrefix || digitBytes.has(word[0]) || hasUpper(word) && hasLower(word) {
+		if len(word) < 2 || len(word) > tokenPrefix || digitBytes.has(word[0]) || hasUpper(word) && (hasLower(word) || hasDigit(word)) {
 			return false
 		}
 	}

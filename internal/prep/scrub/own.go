@@ -70,7 +70,7 @@ var ownTable = []ownRule{
 	own("pgpass", "password of a .pgpass line", `[\w.*-]{1,80}:5432:[\w.*-]{1,60}:[\w.*-]{1,60}:([^\s:"']{8,80})`, notSample, ":5432:"),
 	own("bitbucket-token", "Bitbucket app password", `\bATBB[A-Za-z0-9]{28,}`, mixed, "atbb"),
 	own("url-signature", "signature of a URL that opens a stored object", `[?&]X-(?:Amz|Goog)-Signature=([0-9a-f]{64,})`, nil, "-signature="),
-	own("password-argument", "password in quotes that is given to a call", `(?i)(?:password|passphrase)["']?[ \t]?[(,][ \t]{0,2}(?:"([^"\s]{8,80})"|'([^'\s]{8,80})')[ \t]{0,2}[),]`, passwordLike, "password", "passphrase"),
+	own("password-argument", "password in quotes that is given to a call", `(?i)(?:password|passphrase)["']?[ \t]?[(,][ \t]{0,2}(?:"([^"\s]{8,80})"|'([^'\s]{8,80})')[ \t]{0,2}[),]`, argumentLike, "password", "passphrase"),
 	own("url-token", "token or key in the query of a URL", `(?i)[?&](?:access_?token|refresh_?token|id_?token|auth_?token|token|api_?key|key|secret|client_?secret|auth|password|pwd)=([\w.~%+/-]{16,}={0,2})`, mixedOrHex,
 		"token=", "key=", "secret=", "auth=", "password=", "pwd="),
 	ownHex,
@@ -138,6 +138,11 @@ func passwordLike(s string) bool {
 		}
 	}
 	return classes >= 3 && hasDigit(s) && entropy(s) > 2.5 && !samplePassword(s) && !strings.ContainsAny(s, "()[]{}<>$\\")
+}
+
+// argumentLike is stricter: paths are arguments too.
+func argumentLike(s string) bool {
+	return passwordLike(s) && hasLower(s) && !strings.ContainsAny(s, "/:")
 }
 
 // signingKey is looser than passwordLike, since frameworks draw all signs.
