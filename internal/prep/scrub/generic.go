@@ -12,7 +12,7 @@ import (
 var (
 	strongName = regexp.MustCompile(`(?i:token)s?(?:[^a-z]|$)|(?i)api[_.-]?key|secret|passw|pwd|credential|creds|session|webhook|authorization|(?:auth|access|private|sign\w*|encrypt\w*|client|master|account|licen[sc]e|service|storage|admin|deploy|app)[_.-]?key`)
 	secretName = regexp.MustCompile(`(?i)secret|passw|pwd|api[_.-]?key|auth|credential`)
-	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif|vkey|fingerprint|thumbprint|websocket|(?:page|next|request|change|action|sync|sequence|task|term)[_.-]?token|continuation|key[_.-]?id\b)|Pub[A-Z_]`)
+	publicName = regexp.MustCompile(`(?i:publi[ck]|pub[_.-]?key|publishable|verif\w*[_.-]?key|vkey|fingerprint|thumbprint|websocket|(?:page|next|request|change|action|sync|sequence|task|term)[_.-]?token|continuation|key[_.-]?id\b)|Pub[A-Z_]`)
 	publicKey  = regexp.MustCompile(`^(?:MIIBIjANBgkq|MIICIjANBgkq|MFkwEwYHKoZI|MHYwEAYHKoZI|MCowBQYDK2)`) // base64 of how public keys start in DER
 	hashName   = regexp.MustCompile(`(?i)sha-?\d|md5|digest|checksum|hash|commit|revision|etag|integrity|crc|blake|fixture`)
 	fileName   = regexp.MustCompile(`(?i)\.(?:m?js|css|html?|json|map|wasm|tgz|gz|zip|whl|jar|svg|png|woff2?|so|exe|dll|bin|dat|pt|gguf|safetensors|txt|md|py|go|rs|tsx?|jsx|ya?ml|toml|xml|c|h)["']?\s*[:=,]`)

@@ -80,6 +80,8 @@ func TestGenericNames(t *testing.T) {
 		{`send(password, "/v1/accounts:signIn2A")`, false},
 		{`setPassword("` + word[:14] + `")`, true},
 		{`#diff-` + word, false},
+		{`VERIFICATION_TOKEN=` + word + "\n", true},
+		{`verifier_key = "` + word + `"`, false},
 		{`put("monkey", "` + word + `")`, false},
 		{`key = "` + strings.ToLower(word) + `"`, false},
 		{"PrivateKey: \"" + long + "\",\nPeerPublicKey: \"" + other + "\",\nOut: \"" + other + "\",\n", false},
