@@ -52,6 +52,8 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newPlanCmd(s),
 		newTrainCmd(s),
 		newMergeCmd(s),
+		newExportCmd(s),
+		newImportCmd(s),
 		newRunCmd(s),
 		newQuantizeCmd(s),
 		newTestCmd(s),

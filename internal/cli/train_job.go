@@ -288,7 +288,7 @@ func (j *trainJob) export(path string, state *checkpoint.State) error {
 func (j *trainJob) finish(result *train.Result, store *checkpoint.Store, rep *reporter) (*trainSummary, error) {
 	rep.bar.Finish()
 	m := newTrainSummary(j.r.Name, result)
-	m.SkippedRecords = j.data.skippedRecords()
+	m.SkippedRecords, m.Data = j.data.skippedRecords(), j.data.counts()
 	rep.addPeaks(m)
 	state, err := j.engine.State()
 	if err != nil {
@@ -299,6 +299,9 @@ func (j *trainJob) finish(result *train.Result, store *checkpoint.Store, rep *re
 		return nil, err
 	}
 	if m.BestAdapter, err = j.exportBest(result, store); err != nil {
+		return nil, err
+	}
+	if err := j.writeCard(m); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(writeSummary(filepath.Join(j.r.Output, summaryFile), m), rep.run.WriteSummary(m)); err != nil {

@@ -15,23 +15,24 @@ import (
 // trainSummary is the result of a run: the last JSON line, summary.json in the
 // output and in the run's folder.
 type trainSummary struct {
-	Run             string    `json:"run"`
-	Steps           int       `json:"steps"`
-	TrainedTokens   int64     `json:"trained_tokens"` // tokens with loss
-	TrainLoss       float64   `json:"train_loss"`     // mean over them, nats
-	EvalLossBefore  *float64  `json:"eval_loss_before"`
-	EvalLoss        *float64  `json:"eval_loss"`
-	BestEvalLoss    *float64  `json:"best_eval_loss"`
-	BestStep        int       `json:"best_step"`
-	TokensPerSecond float64   `json:"tokens_per_second"`
-	PeakRSSBytes    uint64    `json:"peak_rss_bytes"`
-	PeakVRAMBytes   uint64    `json:"peak_vram_bytes"`
-	GPUs            []gpuPeak `json:"gpus,omitempty"`
-	Adapter         string    `json:"adapter"` // for method full, the model
-	BestAdapter     string    `json:"best_adapter,omitempty"`
-	Checkpoint      string    `json:"checkpoint"`
-	Reason          string    `json:"reason"` // why the run ended
-	SkippedRecords  int       `json:"skipped_records"`
+	Run             string      `json:"run"`
+	Steps           int         `json:"steps"`
+	TrainedTokens   int64       `json:"trained_tokens"` // tokens with loss
+	TrainLoss       float64     `json:"train_loss"`     // mean over them, nats
+	EvalLossBefore  *float64    `json:"eval_loss_before"`
+	EvalLoss        *float64    `json:"eval_loss"`
+	BestEvalLoss    *float64    `json:"best_eval_loss"`
+	BestStep        int         `json:"best_step"`
+	TokensPerSecond float64     `json:"tokens_per_second"`
+	PeakRSSBytes    uint64      `json:"peak_rss_bytes"`
+	PeakVRAMBytes   uint64      `json:"peak_vram_bytes"`
+	GPUs            []gpuPeak   `json:"gpus,omitempty"`
+	Adapter         string      `json:"adapter"` // for method full, the model
+	BestAdapter     string      `json:"best_adapter,omitempty"`
+	Checkpoint      string      `json:"checkpoint"`
+	Reason          string      `json:"reason"` // why the run ended
+	SkippedRecords  int         `json:"skipped_records"`
+	Data            *dataCounts `json:"data,omitempty"`
 }
 
 func newTrainSummary(name string, r *train.Result) *trainSummary {

@@ -1,0 +1,120 @@
+package card_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/handover/card"
+)
+
+func base(t *testing.T, kvs ...gguf.KV) *gguf.File {
+	t.Helper()
+	kvs = append([]gguf.KV{{Key: "general.architecture", Value: "llama"}}, kvs...)
+	path := filepath.Join(t.TempDir(), "base.gguf")
+	w, err := gguf.Create(path, kvs, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+func full(t *testing.T) *card.Card {
+	before, after := 2.5, 1.25
+	run := config.DefaultRun()
+	run.Model, run.Output, run.Data = "/home/someone/models/base.gguf", "/home/someone/out", []string{"/home/someone/secret/train.jsonl"}
+	run.From, run.ChatTemplate = "/home/someone/a.gguf", "/home/someone/t.jinja"
+	return &card.Card{Name: "my | run", Format: card.GGUF, File: "adapter.gguf", Tool: "qlora devel",
+		Base: card.BaseOf(base(t, gguf.KV{Key: "general.name", Value: "Small Model"}, gguf.KV{Key: "general.license", Value: "Apache-2.0"},
+			gguf.KV{Key: "general.languages", Value: []string{"en"}}, gguf.KV{Key: "general.source.url", Value: "https://huggingface.co/org/small-model"})),
+		Rank: 16, Alpha: 32, Targets: []string{"attn_q", "ffn_up"}, Run: &run,
+		Result: &card.Result{Steps: 10, BestStep: 8, TrainedTokens: 1234, TrainLoss: 1.5, EvalLossBefore: &before, EvalLoss: &after, BestEvalLoss: &after},
+		Train:  []card.DataFile{{Name: card.FileName(`C:\data\train.jsonl`), Weight: 0.5, Records: 7, Samples: 8, Tokens: 900, Trained: 500}},
+		Eval:   []card.DataFile{{Name: "eval.jsonl", Weight: 1, Records: 2, Samples: 2, Tokens: 90, Trained: 50}}}
+}
+
+func TestCardSaysWhatIsKnown(t *testing.T) {
+	text, err := full(t).Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(text, "---\n")
+	head, body, ok := strings.Cut(rest, "---\n")
+	if !ok {
+		t.Fatalf("no front matter:\n%s", text)
+	}
+	var front map[string]any
+	if err := yaml.Unmarshal([]byte(head), &front); err != nil {
+		t.Fatalf("%v\n%s", err, head)
+	}
+	if front["base_model"] != "org/small-model" || front["license"] != "apache-2.0" || front["base_model_relation"] != "adapter" {
+		t.Errorf("front matter: %v", front)
+	}
+	if d, _ := front["datasets"].([]any); len(d) != 1 || d[0] != "train.jsonl" {
+		t.Errorf("datasets: %v", front["datasets"])
+	}
+	if !strings.Contains(head, "value: 1.25\n") || !strings.Contains(head, "value: 3.4903\n") {
+		t.Errorf("the evaluation's loss and perplexity are not in\n%s", head)
+	}
+	for _, want := range []string{
+		"# my | run\n", "| train.jsonl | training | 0.5 | 7 | 8 | 900 | 500 |", "| eval.jsonl | evaluation | 1 | 2 | 2 | 90 | 50 |", "| rank | 16 |", "| scale (alpha / rank) | 2 |",
+		"| adapted | attn_q, ffn_up |", "| learning rate | 0.0002, cosine |", "| evaluation loss before | 2.5000 (perplexity 12.18) |", "best evaluation loss, after step 8",
+		"licence is Apache-2.0", "--lora adapter.gguf",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the card does not say %q:\n%s", want, body)
+		}
+	}
+}
+
+// TestCardKeepsPathsAtHome: a card is published, and a path tells who made it.
+func TestCardKeepsPathsAtHome(t *testing.T) {
+	c := full(t)
+	c.Base = card.BaseOf(base(t, gguf.KV{Key: "general.name", Value: "/home/someone/models/base"},
+		gguf.KV{Key: "general.license.link", Value: "file:///home/someone/LICENSE"}, gguf.KV{Key: "general.source.url", Value: "/home/someone/models"}))
+	for _, format := range []card.Format{card.GGUF, card.PEFT, card.Ollama} {
+		c.Format = format
+		text, err := c.Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		host, _ := os.Hostname()
+		for _, leak := range []string{"someone", "/home", "secret", os.TempDir(), host} {
+			if len(leak) > 3 && strings.Contains(text, leak) {
+				t.Errorf("%s: the card says %q:\n%s", format, leak, text)
+			}
+		}
+	}
+}
+
+func TestCardOfAnUnknownAdapter(t *testing.T) {
+	c := &card.Card{Name: "x", Format: card.PEFT, Base: card.BaseOf(base(t)), Rank: 4, Tool: "qlora"}
+	text, err := c.Text()
+	if err != nil || strings.Contains(text, "## Results") || strings.Contains(text, "trained with") || !strings.Contains(text, "does not say its licence") ||
+		!strings.Contains(text, `from_pretrained("base.gguf")`) || !strings.Contains(text, "| scale (alpha / rank) | 1 |") {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestPublic(t *testing.T) {
+	for in, want := range map[string]string{
+		"Qwen/Qwen2.5-7B": "Qwen/Qwen2.5-7B", "a name": "a name", "/home/me/model": "model", "~/model/": "model", `C:\m\x`: "x", `\\host\share\m`: "m", "./rel/m": "m", "../m": "m",
+	} {
+		if got := card.Public(in); got != want {
+			t.Errorf("%q becomes %q, want %q", in, got, want)
+		}
+	}
+}
