@@ -19,6 +19,6 @@ func newTestCmd(s *ui.Streams) *cobra.Command {
 		Long:    testLong + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitDevice, ui.ExitInterrupted),
 		Example: testExample,
 	}
-	cmd.AddCommand(newTestBaselineCmd(s), newTestPerfCmd(s), newTestLengthsCmd(s))
+	cmd.AddCommand(newTestBaselineCmd(s), newTestCompareCmd(s), newTestPerfCmd(s), newTestLengthsCmd(s))
 	return cmd
 }

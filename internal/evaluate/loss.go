@@ -29,6 +29,10 @@ type Loss struct {
 	Nats    float64 // sum of -log p
 }
 
+func (l *Loss) add(m Loss) {
+	l.Samples, l.Tokens, l.Bytes, l.Nats = l.Samples+m.Samples, l.Tokens+m.Tokens, l.Bytes+m.Bytes, l.Nats+m.Nats
+}
+
 // Mean is the loss per trained token in nats, NaN when there is none.
 func (l Loss) Mean() float64 { return l.Nats / float64(l.Tokens) }
 
@@ -57,11 +61,22 @@ func ContextOptions(samples []dataset.Sample, extra int, o llama.ContextOptions)
 // samples go through the model at the same time. progress, which may be nil,
 // is told the number of samples begun.
 func MeasureLoss(ctx context.Context, c *llama.Context, samples []dataset.Sample, progress func(int)) (Loss, error) {
-	r := &runner{c: c, pieces: pieceLengths(c.Model().Vocab())}
+	var sum Loss
+	each, err := MeasureLosses(ctx, c, samples, progress)
+	for _, l := range each {
+		sum.add(l)
+	}
+	return sum, err
+}
+
+// MeasureLosses is MeasureLoss sample by sample. Samples counts 1 where a
+// sample has trained tokens and 0 elsewhere.
+func MeasureLosses(ctx context.Context, c *llama.Context, samples []dataset.Sample, progress func(int)) ([]Loss, error) {
+	r := &runner{c: c, pieces: pieceLengths(c.Model().Vocab()), losses: make([]Loss, len(samples))}
 	r.outputs = max(1, logitBytes/(4*c.Model().Vocab().Size()))
 	for i := range samples {
 		if err := ctx.Err(); err != nil {
-			return r.loss, err
+			return r.losses, err
 		}
 		if progress != nil {
 			progress(i + 1)
@@ -69,14 +84,14 @@ func MeasureLoss(ctx context.Context, c *llama.Context, samples []dataset.Sample
 		if samples[i].Trained() == 0 {
 			continue
 		}
-		if err := r.add(&samples[i]); err != nil {
-			return r.loss, fmt.Errorf("loss of %s: %w", samples[i].Where(), err)
+		if err := r.add(&samples[i], i); err != nil {
+			return r.losses, fmt.Errorf("loss of %s: %w", samples[i].Where(), err)
 		}
-		r.loss.Samples++
+		r.losses[i].Samples = 1
 	}
 	err := r.flush()
 	r.clear()
-	return r.loss, err
+	return r.losses, err
 }
 
 // runner feeds samples to a context and sums their losses.
@@ -89,18 +104,19 @@ type runner struct {
 	targets []target // of the batch's logits rows
 	used    int      // tokens in the cache
 	seq     int32    // next free sequence
-	loss    Loss
+	losses  []Loss
 }
 
 // target is a token that must be predicted from the logits of a batch row.
 type target struct {
-	row   int
-	token int32
+	row    int
+	token  int32
+	sample int
 }
 
 // add queues the tokens of s as a sequence of its own. The last token predicts
 // nothing and is left out.
-func (r *runner) add(s *dataset.Sample) error {
+func (r *runner) add(s *dataset.Sample, index int) error {
 	n := len(s.Tokens) - 1
 	o := r.c.Options()
 	if n > o.Ctx {
@@ -120,7 +136,7 @@ func (r *runner) add(s *dataset.Sample) error {
 		}
 		wanted := s.Train[i+1]
 		if wanted {
-			r.targets = append(r.targets, target{r.batch.Len(), s.Tokens[i+1]})
+			r.targets = append(r.targets, target{r.batch.Len(), s.Tokens[i+1], index})
 		}
 		r.batch.Add(token, int32(i), r.seq, wanted)
 	}
@@ -148,9 +164,7 @@ func (r *runner) flush() error {
 		rows[i] = r.c.Logits(t.row)
 	}
 	for i, nats := range lossesOf(rows, r.targets) {
-		r.loss.Nats += nats
-		r.loss.Tokens++
-		r.loss.Bytes += int64(r.pieces(r.targets[i].token))
+		r.losses[r.targets[i].sample].add(Loss{Tokens: 1, Bytes: int64(r.pieces(r.targets[i].token)), Nats: nats})
 	}
 	r.batch.Reset()
 	r.targets = r.targets[:0]

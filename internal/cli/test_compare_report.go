@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/qlora/qlora/internal/evaluate/comparison"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// compareSummary ends the JSON output of test compare.
+type compareSummary struct {
+	*comparison.Report
+	ReportFile   string `json:"report,omitempty"`
+	AnswersFile  string `json:"answers,omitempty"`
+	SkippedLines int    `json:"skipped_lines"`
+}
+
+// write prints the comparison and writes the pages that were asked for.
+func (o *compareOptions) write(s *ui.Streams, r *comparison.Report, skipped int) error {
+	for _, p := range []struct {
+		path  string
+		write func(io.Writer) error
+	}{{o.report, r.WriteHTML}, {o.answers, r.WriteAnswersHTML}} {
+		if p.path == "" {
+			continue
+		}
+		var page bytes.Buffer
+		if err := p.write(&page); err != nil {
+			return fmt.Errorf("write %s: %w", p.path, err)
+		}
+		if err := writeWhole(filepath.Clean(p.path), page.Bytes()); err != nil {
+			return err
+		}
+		s.Infof("wrote %s\n", p.path)
+	}
+	if s.JSON {
+		return s.Event("summary", compareSummary{r, o.report, o.answers, skipped})
+	}
+	printComparison(s, r)
+	return nil
+}
+
+func printComparison(s *ui.Streams, r *comparison.Report) {
+	rows := [][]string{compareRow(r.Base)}
+	for _, v := range r.Variants {
+		rows = append(rows, compareRow(v.Figures))
+	}
+	ui.Table(s.Out, []string{"", "loss", "perplexity", "gaps", "filled", "similarity", "general loss"}, rows)
+	s.Printf("\n")
+	rows = nil
+	for _, v := range r.Variants {
+		rows = append(rows, []string{v.Name, withInterval(&v.LossDifference, 1), withInterval(v.FIMExact, 100), withInterval(v.GeneralLoss, 1),
+			withInterval(v.KL, 1), fmt.Sprintf("%d/%d/%d", v.Wins, v.Ties, v.Losses)})
+	}
+	ui.Table(s.Out, []string{"less base", "loss", "filled, points", "general loss", "KL", "win/tie/loss"}, rows)
+	printLanguages(s, r)
+	for _, p := range r.Prompts {
+		printPrompt(s, p)
+	}
+	s.Printf("\n%s\n", r.Verdicts())
+}
+
+func compareRow(f comparison.Figures) []string {
+	row := []string{f.Name, fmt.Sprintf("%.4f", f.Loss), fmt.Sprintf("%.2f", f.Perplexity), "-", "-", "-", "-"}
+	if f.FIM != nil {
+		row[3], row[4] = fmt.Sprint(f.FIM.Gaps), fmt.Sprintf("%.1f %%", 100*f.FIM.ExactMatch)
+		row[5] = fmt.Sprintf("%.3f", f.FIM.Similarity)
+	}
+	if f.General != nil {
+		row[6] = fmt.Sprintf("%.4f", f.General.Loss)
+	}
+	return row
+}
+
+// withInterval prints a difference with its interval, both times scale.
+func withInterval(d *comparison.Difference, scale float64) string {
+	if d == nil {
+		return "-"
+	}
+	format := "%+.4f"
+	if scale > 1 {
+		format = "%+.1f"
+	}
+	text := fmt.Sprintf(format, scale*d.Mean)
+	if d.Interval != nil {
+		text += fmt.Sprintf(" ("+format+" to "+format+")", scale*d.Interval.Low, scale*d.Interval.High)
+	}
+	return text
+}
+
+func printLanguages(s *ui.Streams, r *comparison.Report) {
+	if r.Base.FIM == nil || len(r.Base.FIM.Languages) < 2 {
+		return
+	}
+	s.Printf("\n")
+	var rows [][]string
+	for i, l := range r.Base.FIM.Languages {
+		row := []string{visible(l.Name), fmt.Sprint(l.Gaps), fmt.Sprintf("%.1f %%, %.3f", 100*l.ExactMatch, l.Similarity)}
+		for _, v := range r.Variants {
+			l := v.FIM.Languages[i]
+			row = append(row, fmt.Sprintf("%.1f %%, %.3f", 100*l.ExactMatch, l.Similarity))
+		}
+		rows = append(rows, row)
+	}
+	head := []string{"filled, similarity", "gaps", "base"}
+	for _, v := range r.Variants {
+		head = append(head, v.Name)
+	}
+	ui.Table(s.Out, head, rows)
+}
+
+func printPrompt(s *ui.Streams, p comparison.Prompt) {
+	prompt := []rune(p.Prompt)
+	if len(prompt) > shownPrompt {
+		prompt = append([]rune("... "), prompt[len(prompt)-shownPrompt:]...)
+	}
+	s.Printf("\n%s\n", p.Where)
+	printPart(s, "prompt", string(prompt))
+	printPart(s, "data", p.Reference)
+	for _, a := range p.Answers {
+		label := a.Name
+		if a.Against != "" {
+			label += " (" + string(a.Against) + ")"
+		}
+		printPart(s, label, a.Text)
+	}
+}

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/qlora/qlora/internal/embedded"
+	"github.com/qlora/qlora/internal/evaluate/comparison"
+	"github.com/qlora/qlora/internal/llama/llamatest"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// compareRun puts the embedded model, chats and gaps into a new working
+// directory, and trains an adapter on them that helps.
+func compareRun(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	if err := embedded.Extract("base.gguf"); err != nil {
+		t.Fatal(err)
+	}
+	var data strings.Builder
+	for i := range 20 {
+		fmt.Fprintf(&data, `{"messages":[{"role":"user","content":"Which colour has part %d?"},{"role":"assistant","content":"Part %d is painted dark green."}]}`+"\n", i, i)
+		fmt.Fprintf(&data, `{"prefix":"func add%d(a, b int) int {\n\treturn ","middle":"a + b","suffix":"\n}\n","lang":"go"}`+"\n", i)
+		fmt.Fprintf(&data, `{"prefix":"def add%d(a, b):\n    return ","middle":"a + b","suffix":"\n","path":"add.py"}`+"\n", i)
+	}
+	putText(t, "train.jsonl", data.String())
+	putText(t, "eval.jsonl", strings.ReplaceAll(strings.Join(strings.SplitAfter(data.String(), "\n")[:24], ""), "part", "piece"))
+	mustRun(t, strings.Fields("train -m base.gguf -d train.jsonl -c 64 --name good --rank 4 --max-steps 12 -lr 0.01 --micro-batch-size 4 --grad-accum 1 -t 2 --seed 3 --pack=false --device cpu")...)
+}
+
+func compareArgs(more ...string) []string {
+	args := strings.Fields("test compare -m base.gguf --data eval.jsonl -n 12 --fim-samples 6 --generations 2 -t 1 --resamples 500 --device cpu --json")
+	return append(args, more...)
+}
+
+// summaryOf is the last line of JSON output.
+func summaryOf(t *testing.T, out string) (r comparison.Report) {
+	t.Helper()
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestCompareTellsWhatHelped(t *testing.T) {
+	compareRun(t)
+	mustRun(t, "merge", "-m", "base.gguf", "--lora", "outputs/good/adapter.gguf", "-o", "merged.gguf", "--type", "f32")
+	args := compareArgs("--lora", "outputs/good/adapter.gguf,outputs/good/adapter.gguf:0,outputs/good/adapter.gguf:-1", "--merged", "merged.gguf", "--report", "r.html", "--answers", "a.html")
+	out, errOut := mustRun(t, args...)
+	r := summaryOf(t, out)
+	if r.Samples != 24 || r.Tokens == 0 || len(r.Variants) != 4 || r.Base.FIM == nil || r.Base.FIM.Gaps != 6 || len(r.Prompts) != 2 {
+		t.Fatalf("%d samples, %d tokens, %d variants, gaps %+v\n%s", r.Samples, r.Tokens, len(r.Variants), r.Base.FIM, errOut)
+	}
+	good, nothing, reverse, merged := r.Variants[0], r.Variants[1], r.Variants[2], r.Variants[3]
+	if good.Name != "good" || nothing.Name != "good:0" || merged.Name != "merged" {
+		t.Errorf("names %q, %q, %q", good.Name, nothing.Name, merged.Name)
+	}
+	if good.Verdict != comparison.Helped || reverse.Verdict != comparison.Hurt || nothing.Verdict != comparison.Unclear {
+		t.Errorf("verdicts:\n%s\n%s\n%s", good.Sentence, reverse.Sentence, nothing.Sentence)
+	}
+	if d := nothing.LossDifference; d.Mean != 0 || nothing.KL.Mean != 0 || *nothing.SameTop != 1 || nothing.Ties != 2 {
+		t.Errorf("an adapter of scale 0: %+v, KL %+v", d, nothing.KL)
+	}
+	if !(good.KL.Mean > 0) || math.Abs(good.Loss-merged.Loss) > 0.02 || math.Abs(good.KL.Mean-merged.KL.Mean) > 0.05*good.KL.Mean {
+		t.Errorf("applied and merged: loss %g and %g, KL %g and %g", good.Loss, merged.Loss, good.KL.Mean, merged.KL.Mean)
+	}
+	if l := good.FIM.Languages; len(l) != 2 || l[0].Name != "go" || l[1].Name != "py" {
+		t.Errorf("languages %+v", l)
+	}
+	for _, path := range []string{"r.html", "a.html"} {
+		if text := string(readBytes(t, path)); !strings.Contains(text, "Which colour has piece") || strings.Contains(text, "http") {
+			t.Errorf("%s:\n%s", path, text)
+		}
+	}
+	again, _ := mustRun(t, args...)
+	if again != out {
+		t.Errorf("a second run gave other figures:\n%s\n%s", out, again)
+	}
+	baseline, _ := mustRun(t, strings.Fields("test baseline -m base.gguf --data eval.jsonl --fim-samples 6 --generations 0 -t 1 --device cpu --json --lora outputs/good/adapter.gguf")...)
+	var b struct{ Base, Adapter baselineResult }
+	lines := strings.Split(strings.TrimSpace(baseline), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &b); err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(b.Base.Loss-r.Base.Loss) > 1e-9 || math.Abs(b.Adapter.Loss-good.Loss) > 1e-9 || b.Adapter.FIM.ExactMatch != good.FIM.ExactMatch {
+		t.Errorf("baseline says %+v and %+v", b.Base, b.Adapter)
+	}
+}
+
+func TestCompareInWords(t *testing.T) {
+	tinyRun(t)
+	llamatest.Adapter(t, "a.gguf", llamatest.Options{Seed: 3}, llamatest.AdapterOptions{})
+	putText(t, "general.txt", "one passage\n\nand another\n")
+	out, _ := mustRun(t, "test", "compare", "-m", "base.gguf", "--lora", "a.gguf,a.gguf", "--data", "eval.jsonl", "-n", "4", "-t", "1", "--general", "general.txt", "--device", "cpu")
+	for _, want := range []string{"\nbase ", "\na ", "\na#2 ", "less base", "  data ", "The adapter a ", "over 6 samples"} {
+		if !strings.Contains("\n"+out, want) && !strings.Contains(out, "the adapter a helped") {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestCompareRefuses(t *testing.T) {
+	tinyRun(t)
+	llamatest.Adapter(t, "a.gguf", llamatest.Options{Seed: 3}, llamatest.AdapterOptions{})
+	if err := embedded.Extract("other.gguf"); err != nil {
+		t.Fatal(err)
+	}
+	putText(t, "broken.jsonl", `{"text":"this is fine"}`+"\n"+`{"text":`+"\n")
+	putText(t, "empty.txt", "\n\n")
+	const all = "test compare -m base.gguf --device cpu -t 1 -n 2 --data "
+	for args, want := range map[string]struct {
+		code int
+		say  string
+	}{
+		all + "eval.jsonl": {ui.ExitUsage, "nothing to compare"},
+		all + "eval.jsonl --lora a.gguf --resamples 3":        {ui.ExitUsage, "--resamples"},
+		all + "eval.jsonl --lora a.gguf --confidence 95":      {ui.ExitUsage, "--confidence"},
+		all + "eval.jsonl --merged other.gguf":                {ui.ExitInvalid, "another vocabulary"},
+		all + "eval.jsonl --lora a.gguf --general none.txt":   {ui.ExitInvalid, "none.txt"},
+		all + "eval.jsonl --lora a.gguf --general empty.txt":  {ui.ExitInvalid, "no passage"},
+		all + "broken.jsonl --lora a.gguf":                    {ui.ExitInvalid, "broken.jsonl:2"},
+		all + "broken.jsonl --lora a.gguf --skip-invalid -q":  {ui.ExitSkipped, "skipped 1"},
+		"test compare --lora a.gguf --data eval.jsonl":        {ui.ExitUsage, "no model given"},
+		"test compare -m base.gguf --lora a.gguf":             {ui.ExitUsage, "no data given"},
+		all + "eval.jsonl --lora a.gguf --report none/r.html": {ui.ExitFailure, "none/r.html"},
+	} {
+		code, _, errOut := call(strings.Fields(args)...)
+		if code != want.code || !strings.Contains(errOut, want.say) {
+			t.Errorf("%s: exit code %d, want %d with %q\n%s", args, code, want.code, want.say, errOut)
+		}
+	}
+	if _, err := os.Stat("r.html"); err == nil {
+		t.Error("a page was written")
+	}
+}

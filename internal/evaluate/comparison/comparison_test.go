@@ -1,0 +1,226 @@
+package comparison
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"golang.org/x/net/html"
+)
+
+var options = Options{Seed: 1, Resamples: 1000, Level: 0.95}
+
+// pair is a base and a variant whose losses differ by about shift per token.
+func pair(seed uint64, n int, shift, noise float64) (base, v Measured) {
+	rng := rand.New(rand.NewPCG(seed, 0))
+	base, v = Measured{Name: "base", Kind: Base}, Measured{Name: "mine", Kind: Adapter}
+	for i := range n {
+		tokens := 5 + rng.IntN(50)
+		nats := float64(tokens) * (2 + rng.Float64())
+		where := fmt.Sprintf("data.jsonl:%d", i+1)
+		base.Samples = append(base.Samples, Sample{where, tokens, int64(3 * tokens), nats})
+		v.Samples = append(v.Samples, Sample{where, tokens, int64(3 * tokens), nats + float64(tokens)*(shift+noise*rng.NormFloat64())})
+		base.Gaps = append(base.Gaps, Gap{where, []string{"go", "c"}[i%2], i%4 == 0, 0.5})
+		v.Gaps = append(v.Gaps, Gap{where, []string{"go", "c"}[i%2], i%2 == 0, 0.6})
+		base.Passages = append(base.Passages, Passage{Tokens: 10, Nats: 30})
+		v.Passages = append(v.Passages, Passage{Tokens: 10, Nats: 31 + rng.NormFloat64(), KL: 0.5, Same: 9})
+		base.Answers = append(base.Answers, Answer{Where: where, Prompt: "p<b>", Reference: "r", Text: "<script>alert(1)</script>", Similarity: 0.5})
+		v.Answers = append(v.Answers, Answer{Where: where, Prompt: "p<b>", Reference: "r", Text: "t", Similarity: 0.5 + []float64{0.1, 0.01, -0.1}[i%3]})
+	}
+	return base, v
+}
+
+func compare(t *testing.T, base Measured, variants ...Measured) *Report {
+	t.Helper()
+	r, err := Compare(base, variants, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestVerdicts(t *testing.T) {
+	const seed = 3
+	for shift, want := range map[float64]Verdict{-0.2: Helped, 0.2: Hurt, 0: Unclear} {
+		base, v := pair(seed, 60, shift, 0.1)
+		r := compare(t, base, v).Variants[0]
+		if r.Verdict != want || !strings.HasSuffix(r.Sentence, ".") || strings.Contains(r.Sentence, "NaN") {
+			t.Errorf("seed %d, shift %g: %s, %s", seed, shift, r.Verdict, r.Sentence)
+		}
+		if d := r.LossDifference; math.Abs(d.Mean-shift) > 0.05 || d.Interval == nil || d.Interval.Low > d.Mean || d.Interval.High < d.Mean {
+			t.Errorf("seed %d, shift %g: difference %+v", seed, shift, d)
+		}
+	}
+	base, v := pair(seed, 1, -1, 0)
+	if r := compare(t, base, v).Variants[0]; r.Verdict != Unclear || !strings.Contains(r.Sentence, "too few") {
+		t.Errorf("one sample: %s, %s", r.Verdict, r.Sentence)
+	}
+}
+
+func TestFigures(t *testing.T) {
+	base, v := pair(5, 12, -0.5, 0)
+	r := compare(t, base, v)
+	got := r.Variants[0]
+	if math.Abs(got.LossDifference.Mean+0.5) > 1e-9 || math.Abs(got.LossDifference.Interval.Low+0.5) > 1e-9 || math.Abs(got.LossDifference.Interval.High+0.5) > 1e-9 {
+		t.Errorf("a constant difference: %+v", got.LossDifference)
+	}
+	if math.Abs(got.Loss-(r.Base.Loss-0.5)) > 1e-9 || math.Abs(got.Perplexity-math.Exp(got.Loss)) > 1e-9 || got.Better != 12 {
+		t.Errorf("loss %g after %g, perplexity %g, %d better", got.Loss, r.Base.Loss, got.Perplexity, got.Better)
+	}
+	if got.Wins != 4 || got.Ties != 4 || got.Losses != 4 {
+		t.Errorf("%d wins, %d ties, %d losses", got.Wins, got.Ties, got.Losses)
+	}
+	if r.Base.FIM.ExactMatch != 0.25 || got.FIM.ExactMatch != 0.5 || got.FIMExact.Mean != 0.25 || math.Abs(got.FIMSimilarity.Mean-0.1) > 1e-9 {
+		t.Errorf("gaps: %+v, %+v, %+v", r.Base.FIM, got.FIM, got.FIMExact)
+	}
+	if l := got.FIM.Languages; len(l) != 2 || l[0].Name != "c" || l[0].Gaps != 6 || l[0].ExactMatch != 0 || l[1].ExactMatch != 1 {
+		t.Errorf("languages: %+v", l)
+	}
+	if got.KL.Mean != 0.05 || *got.SameTop != 0.9 || math.Abs(got.General.Loss-got.GeneralLoss.Mean-3) > 1e-9 {
+		t.Errorf("general: KL %+v, same %g, loss %+v", got.KL, *got.SameTop, got.GeneralLoss)
+	}
+	if len(r.Prompts) != 12 || r.Prompts[0].Answers[1].Against != Nearer || r.Prompts[2].Answers[1].Against != Farther {
+		t.Errorf("prompts: %+v", r.Prompts[:3])
+	}
+}
+
+func TestOtherSamplesAreRefused(t *testing.T) {
+	base, v := pair(1, 5, 0, 1)
+	v.Samples[3].Tokens++
+	if _, err := Compare(base, []Measured{v}, options); err == nil || !strings.Contains(err.Error(), "data.jsonl:4") {
+		t.Errorf("another sample: %v", err)
+	}
+	_, v = pair(1, 5, 0, 1)
+	v.Gaps = v.Gaps[1:]
+	if _, err := Compare(base, []Measured{v}, options); err == nil {
+		t.Error("a gap less was taken")
+	}
+}
+
+// TestBootstrapCovers draws many data sets of a known mean: the intervals must
+// hold it about as often as they say. With 60 samples the percentile interval
+// is a little narrow, hence the lower bounds.
+func TestBootstrapCovers(t *testing.T) {
+	const seed, sets, n, mean = 17, 400, 60, 0.3
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for level, bounds := range map[float64][2]float64{0.95: {0.91, 0.98}, 0.8: {0.74, 0.86}} {
+		held := 0
+		for set := range sets {
+			var r ratioOfSums
+			for range n {
+				weight := float64(1 + rng.IntN(30))
+				r = r.add(weight*(mean+rng.NormFloat64()), weight)
+			}
+			in := r.bootstrap(Options{Seed: uint64(set), Resamples: 400, Level: level})
+			if in.Low <= mean && mean <= in.High {
+				held++
+			}
+		}
+		if share := float64(held) / sets; share < bounds[0] || share > bounds[1] {
+			t.Errorf("seed %d: intervals of %g hold the mean in %.3f of %d sets", seed, level, share, sets)
+		}
+	}
+}
+
+// TestBootstrapAgainstTheory: for the plain mean of many samples the interval
+// is that of the normal distribution.
+func TestBootstrapAgainstTheory(t *testing.T) {
+	const seed, n = 23, 4000
+	rng := rand.New(rand.NewPCG(seed, 0))
+	var r ratioOfSums
+	var sum, squares float64
+	for range n {
+		x := rng.ExpFloat64()
+		r = r.add(x, 1)
+		sum, squares = sum+x, squares+x*x
+	}
+	mean := sum / n
+	half := 1.959964 * math.Sqrt((squares/n-mean*mean)/n)
+	in := r.bootstrap(Options{Seed: 4, Resamples: 4000, Level: 0.95})
+	if math.Abs(in.Low-(mean-half)) > 0.1*half || math.Abs(in.High-(mean+half)) > 0.1*half {
+		t.Errorf("seed %d: %+v, want %g to %g", seed, in, mean-half, mean+half)
+	}
+}
+
+func TestBootstrapIsSeeded(t *testing.T) {
+	base, v := pair(2, 30, 0, 1)
+	first, again := compare(t, base, v), compare(t, base, v)
+	a, _ := json.Marshal(first)
+	b, _ := json.Marshal(again)
+	if !bytes.Equal(a, b) {
+		t.Error("equal figures and seeds gave unequal reports")
+	}
+	other := options
+	other.Seed++
+	r, err := Compare(base, []Measured{v}, other)
+	if err != nil || *r.Variants[0].LossDifference.Interval == *first.Variants[0].LossDifference.Interval {
+		t.Errorf("another seed gave the same interval (%v)", err)
+	}
+}
+
+func TestQuantile(t *testing.T) {
+	sorted := []float64{1, 2, 4}
+	for q, want := range map[float64]float64{0: 1, 0.25: 1.5, 0.5: 2, 0.75: 3, 1: 4} {
+		if got := quantile(sorted, q); got != want {
+			t.Errorf("quantile %g is %g, want %g", q, got, want)
+		}
+	}
+}
+
+func TestPageStandsAlone(t *testing.T) {
+	base, v := pair(9, 40, -0.1, 0.3)
+	w := v
+	w.Name = `evil"><img src=x>`
+	r := compare(t, base, v, w)
+	r.Model, r.Data = "m.gguf", []string{"a.jsonl", "<b>.jsonl"}
+	for _, write := range []func(io.Writer) error{r.WriteHTML, r.WriteAnswersHTML} {
+		var b bytes.Buffer
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		checkPage(t, b.String())
+	}
+	var b bytes.Buffer
+	if err := r.WriteHTML(&b); err != nil || strings.Count(b.String(), "<svg") != 5 {
+		t.Errorf("%d pictures, want 5 (%v)", strings.Count(b.String(), "<svg"), err)
+	}
+	if !strings.Contains(b.String(), "prefers-color-scheme:dark") || !strings.Contains(html.UnescapeString(b.String()), r.Variants[0].Sentence) {
+		t.Error("no dark colours, or no verdict")
+	}
+}
+
+// checkPage wants a page that loads nothing and in which data stays text.
+func checkPage(t *testing.T, text string) {
+	t.Helper()
+	z := html.NewTokenizer(strings.NewReader(text))
+	depth := map[string]int{}
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			for _, name := range []string{"div", "table", "tr", "td", "svg", "p", "pre", "details"} {
+				if depth[name] != 0 {
+					t.Errorf("%d <%s> are not closed", depth[name], name)
+				}
+			}
+			return
+		case html.StartTagToken:
+			token := z.Token()
+			depth[token.Data]++
+			if token.Data == "script" || token.Data == "img" || token.Data == "link" || token.Data == "b" {
+				t.Errorf("the page has <%s>", token.Data)
+			}
+			for _, a := range token.Attr {
+				if a.Key == "src" || a.Key == "href" || strings.HasPrefix(a.Key, "on") || strings.Contains(a.Val, "NaN") {
+					t.Errorf("<%s %s=%q>", token.Data, a.Key, a.Val)
+				}
+			}
+		case html.EndTagToken:
+			depth[z.Token().Data]--
+		}
+	}
+}
