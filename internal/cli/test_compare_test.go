@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/qlora/qlora/internal/embedded"
+	"github.com/qlora/qlora/internal/evaluate"
 	"github.com/qlora/qlora/internal/evaluate/comparison"
 	"github.com/qlora/qlora/internal/llama/llamatest"
 	"github.com/qlora/qlora/internal/ui"
@@ -29,12 +31,13 @@ func compareRun(t *testing.T) {
 		fmt.Fprintf(&data, `{"prefix":"def add%d(a, b):\n    return ","middle":"a + b","suffix":"\n","path":"add.py"}`+"\n", i)
 	}
 	putText(t, "train.jsonl", data.String())
-	putText(t, "eval.jsonl", strings.ReplaceAll(strings.Join(strings.SplitAfter(data.String(), "\n")[:24], ""), "part", "piece"))
-	mustRun(t, strings.Fields("train -m base.gguf -d train.jsonl -c 64 --name good --rank 4 --max-steps 12 -lr 0.01 --micro-batch-size 4 --grad-accum 1 -t 2 --seed 3 --pack=false --device cpu")...)
+	putText(t, "eval.jsonl", strings.ReplaceAll(strings.Join(strings.SplitAfter(data.String(), "\n")[:12], ""), "part", "piece"))
+	putText(t, "general.txt", strings.Join(strings.SplitAfter(evaluate.GeneralText, "\n\n")[:3], ""))
+	mustRun(t, strings.Fields("train -m base.gguf -d train.jsonl -c 64 --name good --rank 4 --max-steps 8 -lr 0.01 --micro-batch-size 4 --grad-accum 1 -t 1 --seed 3 --pack=false --device cpu")...)
 }
 
 func compareArgs(more ...string) []string {
-	args := strings.Fields("test compare -m base.gguf --data eval.jsonl -n 12 --fim-samples 6 --generations 2 -t 1 --resamples 500 --device cpu --json")
+	args := strings.Fields("test compare -m base.gguf --data eval.jsonl -n 12 --fim-samples 5 --generations 1 -t 1 --resamples 500 --general general.txt --device cpu --json")
 	return append(args, more...)
 }
 
@@ -51,20 +54,20 @@ func summaryOf(t *testing.T, out string) (r comparison.Report) {
 func TestCompareTellsWhatHelped(t *testing.T) {
 	compareRun(t)
 	mustRun(t, "merge", "-m", "base.gguf", "--lora", "outputs/good/adapter.gguf", "-o", "merged.gguf", "--type", "f32")
-	args := compareArgs("--lora", "outputs/good/adapter.gguf,outputs/good/adapter.gguf:0,outputs/good/adapter.gguf:-1", "--merged", "merged.gguf", "--report", "r.html", "--answers", "a.html")
+	args := compareArgs("--lora", "outputs/good/adapter.gguf,outputs/good/adapter.gguf:0", "--merged", "merged.gguf", "--report", "r.html", "--answers", "a.html")
 	out, errOut := mustRun(t, args...)
 	r := summaryOf(t, out)
-	if r.Samples != 24 || r.Tokens == 0 || len(r.Variants) != 4 || r.Base.FIM == nil || r.Base.FIM.Gaps != 6 || len(r.Prompts) != 2 {
+	if r.Samples != 12 || r.Tokens == 0 || len(r.Variants) != 3 || r.Base.FIM == nil || r.Base.FIM.Gaps != 5 || len(r.Prompts) != 1 {
 		t.Fatalf("%d samples, %d tokens, %d variants, gaps %+v\n%s", r.Samples, r.Tokens, len(r.Variants), r.Base.FIM, errOut)
 	}
-	good, nothing, reverse, merged := r.Variants[0], r.Variants[1], r.Variants[2], r.Variants[3]
+	good, nothing, merged := r.Variants[0], r.Variants[1], r.Variants[2]
 	if good.Name != "good" || nothing.Name != "good:0" || merged.Name != "merged" {
 		t.Errorf("names %q, %q, %q", good.Name, nothing.Name, merged.Name)
 	}
-	if good.Verdict != comparison.Helped || reverse.Verdict != comparison.Hurt || nothing.Verdict != comparison.Unclear {
-		t.Errorf("verdicts:\n%s\n%s\n%s", good.Sentence, reverse.Sentence, nothing.Sentence)
+	if good.Verdict != comparison.Helped || nothing.Verdict != comparison.Unclear {
+		t.Errorf("verdicts:\n%s\n%s", good.Sentence, nothing.Sentence)
 	}
-	if d := nothing.LossDifference; d.Mean != 0 || nothing.KL.Mean != 0 || *nothing.SameTop != 1 || nothing.Ties != 2 {
+	if d := nothing.LossDifference; d.Mean != 0 || nothing.KL.Mean != 0 || *nothing.SameTop != 1 || nothing.Ties != 1 {
 		t.Errorf("an adapter of scale 0: %+v, KL %+v", d, nothing.KL)
 	}
 	if !(good.KL.Mean > 0) || math.Abs(good.Loss-merged.Loss) > 0.02 || math.Abs(good.KL.Mean-merged.KL.Mean) > 0.05*good.KL.Mean {
@@ -78,11 +81,12 @@ func TestCompareTellsWhatHelped(t *testing.T) {
 			t.Errorf("%s:\n%s", path, text)
 		}
 	}
-	again, _ := mustRun(t, args...)
-	if again != out {
-		t.Errorf("a second run gave other figures:\n%s\n%s", out, again)
+	out, _ = mustRun(t, compareArgs("--lora", "outputs/good/adapter.gguf")...)
+	first, _ := json.Marshal(good)
+	if again, _ := json.Marshal(summaryOf(t, out).Variants[0]); !bytes.Equal(first, again) {
+		t.Errorf("a second run gave other figures:\n%s\n%s", first, again)
 	}
-	baseline, _ := mustRun(t, strings.Fields("test baseline -m base.gguf --data eval.jsonl --fim-samples 6 --generations 0 -t 1 --device cpu --json --lora outputs/good/adapter.gguf")...)
+	baseline, _ := mustRun(t, strings.Fields("test baseline -m base.gguf --data eval.jsonl --fim-samples 5 --generations 0 -t 1 --device cpu --json --lora outputs/good/adapter.gguf")...)
 	var b struct{ Base, Adapter baselineResult }
 	lines := strings.Split(strings.TrimSpace(baseline), "\n")
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &b); err != nil {
