@@ -167,7 +167,7 @@ func (r *Report) LanguagePlot() template.HTML {
 	group := 20 + barHeight*len(all) + 8
 	height := group*len(r.Base.FIM.Languages) + 26
 	d := newDrawing(height, "Gaps filled exactly, by language")
-	a := axis{0, 1}
+	a := axis{0, 1.4} // room for a label beside a whole bar
 	floor := float64(height - 22)
 	for _, v := range []float64{0, 0.25, 0.5, 0.75, 1} {
 		d.line("grid", a.x(v), 4, a.x(v), floor)
@@ -189,10 +189,18 @@ func (d *drawing) languageBar(a axis, y, height float64, f Figures, l Language, 
 		class = "bar base"
 	}
 	width := max(1, a.x(l.ExactMatch)-a.x(0))
-	text := fmt.Sprintf("%s: %.1f %%", f.Name, 100*l.ExactMatch)
+	text := fmt.Sprintf("%s: %.1f %%", shortLabel(f.Name), 100*l.ExactMatch)
 	fmt.Fprintf(&d.b, `<rect class="%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
 		class, a.x(0), y, width, height, template.HTMLEscapeString(text))
-	d.text(min(a.x(l.ExactMatch)+5, plotWidth-110), y+height-2, "start", "small", text)
+	d.text(a.x(l.ExactMatch)+5, y+height-2, "start", "small", text)
+}
+
+// shortLabel is a name beside a bar.
+func shortLabel(name string) string {
+	if r := []rune(name); len(r) > 14 {
+		return string(r[:12]) + "..."
+	}
+	return name
 }
 
 // shortName keeps a long name inside a picture.
