@@ -79,7 +79,7 @@ func (in *exportSource) openAdapter(base string) (err error) {
 		return openError(err, in.path)
 	}
 	if in.base, err = gguf.Open(base); err != nil {
-		return openError(err, base)
+		return ui.Fail(ui.ExitInvalid, openError(err, base), "name the model that the adapter was trained on with --base MODEL.gguf")
 	}
 	if kind, _ := in.base.String("general.type"); kind == "adapter" {
 		return fileError(fmt.Errorf("open the base: %s %w", base, errIsAdapter), base)

@@ -98,11 +98,17 @@ func TestImportedAdaptersComputeAsInPEFT(t *testing.T) {
 	}
 }
 
+// readModelfile reads a Modelfile as 'ollama create' does, the files it names
+// included.
 func readModelfile(t *testing.T, dir string) map[string][]string {
 	t.Helper()
 	f, err := parser.ParseFile(bytes.NewReader(readBytes(t, filepath.Join(dir, "Modelfile"))))
 	if err != nil {
 		t.Fatal(err)
+	}
+	request, err := f.CreateRequest(dir)
+	if err != nil || len(request.Files) != 1 {
+		t.Fatalf("Ollama finds the files %v: %v", request, err)
 	}
 	found := map[string][]string{}
 	for _, c := range f.Commands {

@@ -1,6 +1,7 @@
 package ollama_test
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -46,6 +47,32 @@ func TestOllamaReadsTheModelfileBack(t *testing.T) {
 				t.Errorf("%s reads back as %q, want %q, from\n%s", name, found[name], want, out)
 			}
 		}
+	}
+}
+
+// TestQuotingOfRandomTexts: what is written reads back, or was refused.
+func TestQuotingOfRandomTexts(t *testing.T) {
+	const seed = 29
+	rng := rand.New(rand.NewPCG(seed, 0))
+	pieces := []string{`"`, `""`, " ", "\n", "\r", "\t", "a", "#", "{{", "FROM x", "'", "\\", "é", "/"}
+	written := 0
+	for range 4000 {
+		var b strings.Builder
+		for range rng.IntN(7) {
+			b.WriteString(pieces[rng.IntN(len(pieces))])
+		}
+		m := ollama.Modelfile{From: "a.gguf", Stop: []string{"x" + b.String(), b.String()}, Temperature: 0}
+		out, err := m.Text()
+		if err != nil {
+			continue
+		}
+		written++
+		if found := read(t, out); len(found["stop"]) != 2 || found["stop"][0] != m.Stop[0] || found["stop"][1] != m.Stop[1] || found["temperature"][0] != "0" {
+			t.Fatalf("seed %d: %q reads back as %q, from\n%s", seed, m.Stop, found["stop"], out)
+		}
+	}
+	if written < 2000 {
+		t.Errorf("only %d of 4000 texts could be written", written)
 	}
 }
 

@@ -1,7 +1,6 @@
 package peft
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,7 +32,7 @@ func checkArchitecture(arch string) error {
 		known = append(known, name)
 	}
 	slices.Sort(known)
-	return fmt.Errorf("the names that PEFT has for architecture %q are not known here; these are: %s", arch, strings.Join(known, ", "))
+	return unsupported("the names that PEFT has for architecture %q are not known here; these are: %s", arch, strings.Join(known, ", "))
 }
 
 var (
@@ -49,7 +48,7 @@ func moduleOf(tensor string) (string, error) {
 	if m := blockTensor.FindStringSubmatch(tensor); m != nil && modules[m[2]] != "" {
 		return "model.layers." + m[1] + "." + modules[m[2]], nil
 	}
-	return "", fmt.Errorf("tensor %s has no module in transformers that PEFT adapts", tensor)
+	return "", unsupported("tensor %s has no module in transformers that PEFT adapts", tensor)
 }
 
 // tensorOf is moduleOf the other way round.
@@ -64,5 +63,5 @@ func tensorOf(module string) (string, error) {
 			}
 		}
 	}
-	return "", fmt.Errorf("module %s has no counterpart in a GGUF file", module)
+	return "", unsupported("module %s has no counterpart in a GGUF file", module)
 }
