@@ -120,7 +120,7 @@ test-cuda: ## run the tests of what computes on a GPU, with the library of make 
 
 .PHONY: race
 race: ## run the tests that need no llama.cpp under the race detector
-	@go test -race $(addsuffix /...,$(addprefix ./internal/,prep dataset train checkpoint gguf lora runlog tfevents dist gpu hub config ui))
+	@go test -race $(addsuffix /...,$(addprefix ./internal/,monitor prep dataset train checkpoint gguf lora runlog tfevents dist gpu hub config ui))
 
 .PHONY: lint
 lint: ## check formatting, go vet, staticcheck and the import graph

@@ -17,7 +17,7 @@ const module = "github.com/qlora/qlora/"
 // order lists the packages under internal from top to bottom. A package may
 // import those after it, and sub-packages of its own folder.
 var order = []string{
-	"cli", "serve", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "embedded", "newmodel", "handover", "lora",
+	"cli", "serve", "monitor", "perf", "evaluate", "prep", "train", "engine", "checkpoint", "model", "embedded", "newmodel", "handover", "lora",
 	"dataset", "gguf", "runlog", "tfevents", "dist", "gpu", "hub", "config", "ui", "llama", "ggml",
 	"bpe", // byte-pair encoding, a leaf
 }
@@ -28,7 +28,7 @@ var testTools = []string{"archtest", "testsummary", "abitest"}
 // pureGo packages build and test with CGO_ENABLED=0, so that their tests take
 // seconds and run under the race detector.
 var pureGo = []string{
-	"prep", "dataset", "train", "checkpoint", "gguf", "lora", "handover", "runlog", "tfevents", "dist", "hub", "config", "ui",
+	"monitor", "prep", "dataset", "train", "checkpoint", "gguf", "lora", "handover", "runlog", "tfevents", "dist", "hub", "config", "ui",
 }
 
 // cPackages are the only ones that may say import "C".

@@ -58,6 +58,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newQuantizeCmd(s),
 		newTestCmd(s),
 		newInspectCmd(s),
+		newMonitorCmd(s),
 		newLogsCmd(s),
 		newGPUCmd(s),
 		newDoctorCmd(s),

@@ -1,0 +1,267 @@
+package monitor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/qlora/qlora/internal/runlog"
+)
+
+// run is a run's folder as far as it was read. The watcher writes, requests
+// read.
+type run struct {
+	name, dir string
+
+	mu      sync.RWMutex
+	table   *table
+	status  runlog.Status
+	result  result
+	bad     int               // lines that are no reports
+	badText string            // the first of them, and why
+	lines   int               // of the file, good and bad
+	loaded  bool              // up to the end at least once
+	failed  map[string]string // what is wrong with a file, by its name
+
+	// Of the watcher alone.
+	tail    tail
+	stamps  map[string]stamp
+	reading bool
+}
+
+// result is what summary.json says of a run that came to its end.
+type result struct {
+	Adapter     string `json:"adapter"`
+	BestAdapter string `json:"best_adapter"`
+	Reason      string `json:"reason"`
+}
+
+// stamp tells whether a small file has changed.
+type stamp struct {
+	size int64
+	time time.Time
+}
+
+func newRun(dir string) *run {
+	return &run{name: filepath.Base(dir), dir: dir, table: newTable(), stamps: map[string]stamp{}, failed: map[string]string{},
+		tail: tail{path: filepath.Join(dir, runlog.MetricsFile)}}
+}
+
+// refreshMetrics reads what is new in metrics.jsonl.
+func (r *run) refreshMetrics() error {
+	err := r.tail.read(r.reset, r.addLines)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.loaded = true
+	return err
+}
+
+// reset forgets the rows: the file was replaced or cut off, as a resume does.
+func (r *run) reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.table, r.bad, r.badText, r.lines = newTable(), 0, "", 0
+}
+
+// addLines takes over whole lines. One that is no report is counted and passed
+// over, so that the rest of the run still shows.
+func (r *run) addLines(text string, tooLong int) error {
+	rows := make([]row, 0, strings.Count(text, "\n"))
+	var bad []error
+	lines := 0
+	for line := range strings.Lines(text) {
+		lines++
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		parsed, err := parseRow(line)
+		if err != nil {
+			bad = append(bad, fmt.Errorf("line %d: %w", r.lines+lines, err))
+			continue
+		}
+		rows = append(rows, parsed)
+	}
+	if tooLong > 0 {
+		lines++
+		bad = append(bad, fmt.Errorf("line %d: longer than %d bytes", r.lines+lines, longestLine))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, parsed := range rows {
+		r.table.add(parsed)
+	}
+	if len(bad) > 0 && r.bad == 0 {
+		r.badText = bad[0].Error()
+	}
+	r.bad += len(bad)
+	r.lines += lines
+	return nil
+}
+
+// refreshState reads the small files again that have changed, and reports
+// whether any of what they say did. A run that says it is running is asked each
+// time: its process may be gone.
+func (r *run) refreshState() (news bool) {
+	if r.changed(runlog.StatusFile) || r.status.State == runlog.Running {
+		status, err := runlog.ReadStatus(r.dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		news = r.fail(runlog.StatusFile, err)
+		if err == nil && status != r.status {
+			r.mu.Lock()
+			r.status, news = status, true
+			r.mu.Unlock()
+		}
+	}
+	if r.changed(runlog.SummaryFile) {
+		found, err := readResult(r.dir)
+		r.fail(runlog.SummaryFile, err)
+		r.mu.Lock()
+		r.result, news = found, true
+		r.mu.Unlock()
+	}
+	return r.changed(runlog.ConfigFile) || news
+}
+
+// fail keeps what is wrong with a file for the page, and forgets it when err is
+// nil; it reports whether that is news.
+func (r *run) fail(file string, err error) (news bool) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	news = r.failed[file] != text
+	r.failed[file] = text
+	return news
+}
+
+// problem is everything that is wrong with the run's files, the caller holding
+// mu.
+func (r *run) problem() string {
+	var all []string
+	for _, text := range []string{r.failed[runlog.StatusFile], r.failed[runlog.SummaryFile], r.failed[runlog.MetricsFile], r.badText} {
+		if text != "" {
+			all = append(all, text)
+		}
+	}
+	return strings.Join(all, "; ")
+}
+
+func (r *run) changed(name string) bool {
+	var now stamp
+	if info, err := os.Stat(filepath.Join(r.dir, name)); err == nil {
+		now = stamp{info.Size(), info.ModTime()}
+	}
+	if r.stamps[name] == now {
+		return false
+	}
+	r.stamps[name] = now
+	return true
+}
+
+// readResult is empty for a run without a summary.
+func readResult(dir string) (result, error) {
+	var found result
+	path := filepath.Join(dir, runlog.SummaryFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return found, nil
+	}
+	if err != nil {
+		return found, fmt.Errorf("read summary: %w", err)
+	}
+	if err := json.Unmarshal(text, &found); err != nil {
+		return found, fmt.Errorf("read summary from %s: %w", path, err)
+	}
+	return found, nil
+}
+
+// Summary is a run in a line: what the table of runs shows. Figures that are
+// not known are nil, and null in JSON.
+type Summary struct {
+	Run          string       `json:"run"`
+	State        runlog.State `json:"state"`
+	Error        string       `json:"error,omitempty"`
+	Step         *float64     `json:"step"`
+	TotalSteps   *float64     `json:"total_steps"`
+	Epoch        *float64     `json:"epoch"`
+	ETASeconds   *float64     `json:"eta_seconds"`
+	Loss         *float64     `json:"loss"`
+	EvalLoss     *float64     `json:"eval_loss"`
+	BestEvalLoss *float64     `json:"best_eval_loss"`
+	BestStep     *float64     `json:"best_step"`
+	TokensPerSec *float64     `json:"tokens_per_second"`
+	Adapter      string       `json:"adapter"`
+	Started      time.Time    `json:"started"`
+	Updated      time.Time    `json:"updated"`
+	Rows         int          `json:"rows"`
+	Loading      bool         `json:"loading"`             // not yet read to its end
+	BadLines     int          `json:"bad_lines,omitempty"` // of metrics.jsonl, left out
+	Problem      string       `json:"problem,omitempty"`   // what could not be read, and why
+	Metrics      []string     `json:"metrics"`             // those with a figure
+
+	// Ranges are the first and the last x of each axis, for a run with rows.
+	Ranges map[Axis][2]float64 `json:"ranges"`
+}
+
+// Unknown is the state of a run whose folder has no status.json.
+const Unknown runlog.State = "unknown"
+
+func (r *run) summary() Summary {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	t := r.table
+	s := Summary{Run: r.name, State: r.status.State, Error: r.status.Error, Started: r.status.Started, Updated: r.status.Updated,
+		TotalSteps: known(t.total), Epoch: known(t.epoch), ETASeconds: known(t.eta),
+		Loss: known(t.newest[Loss]), EvalLoss: known(t.newest[EvalLoss]), TokensPerSec: known(t.newest[TokensPerSecond]),
+		BestEvalLoss: known(t.best), BestStep: known(t.bestStep), Adapter: r.result.BestAdapter,
+		Rows: t.rows(), Loading: !r.loaded, BadLines: r.bad, Problem: r.problem(), Metrics: []string{}}
+	if s.State == "" {
+		s.State = Unknown
+	}
+	if s.Adapter == "" {
+		s.Adapter = r.result.Adapter
+	}
+	if n := t.rows(); n > 0 {
+		s.Step = known(t.steps[n-1])
+		s.Ranges = map[Axis][2]float64{}
+		for _, axis := range Axes {
+			x, origin := t.x(axis), t.origin(axis)
+			s.Ranges[axis] = [2]float64{x[0] - origin, x[n-1] - origin}
+		}
+		if last := t.times[n-1]; last > 0 {
+			s.Updated = later(s.Updated, time.UnixMilli(int64(last*1e3)))
+		}
+	}
+	for m, column := range t.columns {
+		if column != nil {
+			s.Metrics = append(s.Metrics, metricNames[m])
+		}
+	}
+	return s
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b.UTC()
+	}
+	return a
+}
+
+func known(v float64) *float64 {
+	if math.IsNaN(v) {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,202 @@
+package monitor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/qlora/qlora/internal/runlog"
+)
+
+// pollInterval is how often a folder is looked at. Asking works on every file
+// system, also on one that another machine writes to.
+const pollInterval = 200 * time.Millisecond
+
+// watcher keeps the runs of a folder up to date.
+type watcher struct {
+	root string
+	hub  *hub
+
+	mu      sync.RWMutex
+	runs    map[string]*run
+	failure string // why root could not be listed
+
+	work chan *run
+	done chan *run
+}
+
+func newWatcher(root string) *watcher {
+	return &watcher{root: root, hub: newHub(), runs: map[string]*run{}}
+}
+
+// watch looks at the folder every interval until ctx is done. Files are read by
+// one goroutine for each core, the newest run first, so that a long file does
+// not keep the others waiting.
+func (w *watcher) watch(ctx context.Context, interval time.Duration) {
+	w.work, w.done = make(chan *run), make(chan *run)
+	readers := runtime.GOMAXPROCS(0)
+	for range readers {
+		go w.read(ctx)
+	}
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	var queue []*run
+	for {
+		queue = append(queue, w.look()...)
+		for waiting := true; waiting; {
+			var work chan *run
+			var next *run
+			if len(queue) > 0 {
+				work, next = w.work, queue[0]
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				waiting = false
+			case work <- next:
+				queue = queue[1:]
+			case r := <-w.done:
+				r.reading = false
+			}
+		}
+	}
+}
+
+// read is a reader: it brings runs up to date.
+func (w *watcher) read(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case r := <-w.work:
+			err := r.refreshMetrics()
+			if !errors.Is(err, fs.ErrNotExist) { // gone: the next look says so
+				r.fail(runlog.MetricsFile, err)
+			}
+			w.hub.publish(r.name)
+			select {
+			case <-ctx.Done():
+				return
+			case w.done <- r:
+			}
+		}
+	}
+}
+
+// look lists the folder and returns the runs whose metrics have to be read, in
+// that order.
+func (w *watcher) look() []*run {
+	dirs, err := runlog.List(w.root)
+	w.setFailure(err)
+	if err != nil {
+		return nil
+	}
+	w.forget(dirs)
+	var stale []*run
+	for _, dir := range dirs {
+		r := w.adopt(dir)
+		if r.reading {
+			continue
+		}
+		if r.refreshState() {
+			w.hub.publish(r.name)
+		}
+		info, err := os.Stat(r.tail.path)
+		if err == nil && !r.tail.caughtUp(info) {
+			r.reading = true
+			stale = append(stale, r)
+		}
+	}
+	return stale
+}
+
+func (w *watcher) setFailure(err error) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = text
+}
+
+// adopt returns the run in dir, which may be new.
+func (w *watcher) adopt(dir string) *run {
+	fresh := newRun(dir)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.runs[fresh.name]; r != nil {
+		return r
+	}
+	w.runs[fresh.name] = fresh
+	return fresh
+}
+
+// forget drops the runs that are not among dirs.
+func (w *watcher) forget(dirs []string) {
+	there := map[string]bool{}
+	for _, dir := range dirs {
+		there[dir] = true
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, r := range w.runs {
+		if !there[r.dir] {
+			delete(w.runs, name)
+			w.hub.publish(name)
+		}
+	}
+}
+
+// find returns the run of that name, or nil. Names are looked up, never joined
+// to a path.
+func (w *watcher) find(name string) *run {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
+	return w.runs[name]
+}
+
+// summaries are those of all runs, the last started first.
+func (w *watcher) summaries() []Summary {
+	w.mu.RLock()
+	all := make([]Summary, 0, len(w.runs))
+	for _, r := range w.runs {
+		all = append(all, r.summary())
+	}
+	w.mu.RUnlock()
+	slices.SortFunc(all, func(a, b Summary) int {
+		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Run, b.Run))
+	})
+	return all
+}
+
+// Summaries reads all runs under root once, the last started first. A run that
+// cannot be read says so in Problem.
+func Summaries(ctx context.Context, root string) ([]Summary, error) {
+	w := newWatcher(root)
+	stale := w.look()
+	if w.failure != "" {
+		return nil, fmt.Errorf("%s", w.failure)
+	}
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for _, r := range stale {
+		limit <- struct{}{}
+		group.Go(func() {
+			defer func() { <-limit }()
+			if ctx.Err() == nil {
+				r.fail(runlog.MetricsFile, r.refreshMetrics())
+			}
+		})
+	}
+	group.Wait()
+	return w.summaries(), ctx.Err()
+}

@@ -1,0 +1,181 @@
+// Puts the page together: state, feed, charts, lists, and what the controls do.
+
+import { state, METRICS, shownRuns, newestFirst, extent, save, restore } from "./store.js";
+import { Feed, weight } from "./data.js";
+import { Chart } from "./chart.js";
+import { listen, label, within } from "./pointer.js";
+import { axes } from "./axis.js";
+import { Legend } from "./legend.js";
+import { RunTable } from "./runs.js";
+import { Settings } from "./compare.js";
+
+const $ = (id) => document.getElementById(id);
+
+const charts = METRICS.map((metric) => new Chart(metric));
+const page = { zoom, cursor: drawCursors, say: (text) => ($("live").textContent = text) };
+const feed = new Feed({ changed: listChanged, points: redraw, linked: showLink });
+const legend = new Legend($("legend"), { shown: shownChanged, lit: redraw });
+const table = new RunTable($("table"), (name) => settings.choose(name));
+const settings = new Settings();
+
+let planned = 0;
+
+// redraw draws every chart anew at the next frame.
+function redraw() {
+  planned ||= requestAnimationFrame(() => {
+    planned = 0;
+    drawCharts();
+  });
+}
+
+function drawCharts() {
+  const range = state.zoom ?? extent() ?? [0, 1];
+  const style = readStyle();
+  for (const chart of charts) {
+    chart.draw(range[0], range[1], style);
+    label(chart);
+  }
+  $("range").textContent = state.zoom ? range.map((v) => axes[state.x].tick(Number(v.toPrecision(4)))).join(" to ") : "";
+  $("zoom-reset").disabled = !state.zoom;
+}
+
+function drawCursors() {
+  for (const chart of charts) if (chart.width) chart.drawCursor();
+}
+
+// readStyle takes the colours of the canvas from the style sheet.
+function readStyle() {
+  const css = getComputedStyle(document.documentElement);
+  const get = (name) => css.getPropertyValue(name).trim();
+  return { grid: get("--grid"), muted: get("--muted"), select: get("--select"), font: "12px " + get("--font") };
+}
+
+function listChanged() {
+  $("root").textContent = state.root;
+  document.title = "qlora " + state.root;
+  const some = new Set(shownRuns().flatMap((run) => run.summary.metrics));
+  for (const chart of charts) chart.element.hidden = chart.metric.name !== "loss" && !some.has(chart.metric.name);
+  $("empty").hidden = state.runs.size > 0;
+  $("empty").textContent = `No runs in ${state.root} yet. Start one with: qlora train`;
+  $("side-title").textContent = `Runs (${shownRuns().length} of ${state.runs.size})`;
+  showProblems();
+  legend.update();
+  table.update();
+  settings.update();
+  redraw();
+}
+
+// shownChanged follows the check boxes of the legend.
+function shownChanged() {
+  listChanged();
+  feed.refresh();
+}
+
+function showProblems() {
+  const bad = newestFirst().filter((run) => run.summary.problem);
+  const texts = bad.map(({ name, summary }) => {
+    const lines = summary.bad_lines ? `${summary.bad_lines} unreadable ${summary.bad_lines === 1 ? "line" : "lines"}, ` : "";
+    return `${name}: ${lines}${summary.problem}`;
+  });
+  if (state.problem) texts.unshift(state.problem);
+  const text = texts.slice(0, 3).join("\n") + (texts.length > 3 ? `\nand ${texts.length - 3} more` : "");
+  $("notice").hidden = texts.length === 0;
+  if ($("notice").textContent !== text) $("notice").textContent = text;
+}
+
+function showLink(text) {
+  $("link").textContent = text;
+  $("link").dataset.state = text;
+}
+
+function zoom(range) {
+  state.zoom = within(range);
+  redraw();
+  feed.refresh();
+  page.say(state.zoom ? "zoomed" : "whole run");
+}
+
+function zoomBy(factor) {
+  const [low, high] = state.zoom ?? extent() ?? [0, 1];
+  const middle = state.cursor ?? (low + high) / 2;
+  const half = ((high - low) / 2) * factor;
+  zoom([middle - half, middle + half]);
+}
+
+function showControls() {
+  $("x").value = state.x;
+  $("smooth").value = state.smooth;
+  $("log").checked = state.log;
+  const shown = weight() === 0 ? "off" : weight().toFixed(weight() > 0.99 ? 3 : 2);
+  $("smooth-value").textContent = shown;
+  $("smooth").setAttribute("aria-valuetext", shown);
+}
+
+function connectControls() {
+  let later = 0;
+  $("x").addEventListener("change", () => {
+    state.x = $("x").value;
+    state.zoom = null;
+    for (const run of state.runs.values()) run.series = {};
+    viewChanged();
+  });
+  $("smooth").addEventListener("input", () => {
+    state.smooth = Number($("smooth").value);
+    showControls();
+    clearTimeout(later);
+    later = setTimeout(viewChanged, 60);
+  });
+  $("log").addEventListener("change", () => {
+    state.log = $("log").checked;
+    save();
+    redraw();
+  });
+  $("zoom-in").addEventListener("click", () => zoomBy(0.5));
+  $("zoom-out").addEventListener("click", () => zoomBy(2));
+  $("zoom-reset").addEventListener("click", () => zoom(null));
+  $("filter").addEventListener("input", () => legend.update());
+  $("all").addEventListener("click", () => legend.tickAll(true));
+  $("none").addEventListener("click", () => legend.tickAll(false));
+}
+
+function viewChanged() {
+  save();
+  showControls();
+  redraw();
+  feed.refresh();
+}
+
+function connectTheme() {
+  const root = document.documentElement;
+  const select = $("theme");
+  select.value = root.dataset.theme ?? "auto";
+  select.addEventListener("change", () => {
+    if (select.value === "auto") delete root.dataset.theme;
+    else root.dataset.theme = select.value;
+    try {
+      localStorage.setItem("qlora.theme", select.value);
+    } catch {
+      // Storage can be switched off; the choice then ends with the page.
+    }
+    recolor();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolor);
+}
+
+function recolor() {
+  legend.recolor();
+  table.update();
+  redraw();
+}
+
+restore();
+showControls();
+connectControls();
+connectTheme();
+if (matchMedia("(max-width: 760px)").matches) $("side").open = false;
+for (const chart of charts) {
+  $("grid").append(chart.element);
+  listen(chart, page);
+}
+new ResizeObserver(redraw).observe($("grid"));
+feed.open();
