@@ -14,7 +14,7 @@ func (r *run) appendSeries(out []byte, q seriesQuery) []byte {
 	out = append(out, '{')
 	first := true
 	for _, m := range q.metrics {
-		points := r.table.series(m, q.view)
+		points := r.current().series(m, q.view)
 		if len(points) == 0 {
 			continue
 		}

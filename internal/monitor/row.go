@@ -149,36 +149,46 @@ func (r *row) setTime(value gjson.Result) error {
 }
 
 // setGPUs folds the devices of a run into one figure each.
-func (r *row) setGPUs(value gjson.Result) error {
+func (r *row) setGPUs(value gjson.Result) (err error) {
 	if value.Type == gjson.Null {
 		return nil
 	}
 	if !value.IsArray() {
 		return errors.New("gpus is not an array")
 	}
-	load, power, temperature := fold{}, fold{}, fold{}
-	for _, device := range value.Array() {
-		err := errors.Join(load.add(device, GPUUtilisation), power.add(device, GPUPower), temperature.add(device, GPUTemperature))
-		if err != nil {
-			return err
-		}
+	var load, power, temperature fold
+	value.ForEach(func(_, device gjson.Result) bool {
+		device.ForEach(func(key, figure gjson.Result) bool {
+			switch key.Str {
+			case metricNames[GPUUtilisation]:
+				err = load.add(key.Str, figure)
+			case metricNames[GPUPower]:
+				err = power.add(key.Str, figure)
+			case metricNames[GPUTemperature]:
+				err = temperature.add(key.Str, figure)
+			}
+			return err == nil
+		})
+		return err == nil
+	})
+	if load.n > 0 {
+		r.values[GPUUtilisation] = load.sum / load.n
 	}
-	r.values[GPUUtilisation] = load.sum / load.n
 	if power.n > 0 {
 		r.values[GPUPower] = power.sum
 	}
 	if temperature.n > 0 {
 		r.values[GPUTemperature] = temperature.max
 	}
-	return nil
+	return err
 }
 
 // fold gathers one figure over devices; those that do not tell are left out.
 type fold struct{ sum, n, max float64 }
 
-func (f *fold) add(device gjson.Result, m Metric) error {
+func (f *fold) add(name string, value gjson.Result) error {
 	v := math.NaN()
-	if err := setNumber(&v, metricNames[m], device.Get(metricNames[m])); err != nil || math.IsNaN(v) {
+	if err := setNumber(&v, name, value); err != nil || math.IsNaN(v) {
 		return err
 	}
 	if f.n == 0 || v > f.max {

@@ -22,6 +22,7 @@ type run struct {
 
 	mu      sync.RWMutex
 	table   *table
+	preview *table // of some lines, until all are read
 	status  runlog.Status
 	result  result
 	bad     int               // lines that are no reports
@@ -59,7 +60,7 @@ func (r *run) refreshMetrics() error {
 	err := r.tail.read(r.reset, r.addLines)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.loaded = true
+	r.loaded, r.preview = true, nil
 	return err
 }
 
@@ -221,7 +222,7 @@ const Unknown runlog.State = "unknown"
 func (r *run) summary() Summary {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	t := r.table
+	t := r.current()
 	s := Summary{Run: r.name, State: r.status.State, Error: r.status.Error, Started: r.status.Started, Updated: r.status.Updated,
 		TotalSteps: known(t.total), Epoch: known(t.epoch), ETASeconds: known(t.eta),
 		Loss: known(t.newest[Loss]), EvalLoss: known(t.newest[EvalLoss]), TokensPerSec: known(t.newest[TokensPerSecond]),

@@ -37,12 +37,11 @@ func newWatcher(root string) *watcher {
 }
 
 // watch looks at the folder every interval until ctx is done. Files are read by
-// one goroutine for each core, the newest run first, so that a long file does
-// not keep the others waiting.
+// half of the cores, the newest run first: the others are for the page, and for
+// the training that it shows.
 func (w *watcher) watch(ctx context.Context, interval time.Duration) {
 	w.work, w.done = make(chan *run), make(chan *run)
-	readers := runtime.GOMAXPROCS(0)
-	for range readers {
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
 		go w.read(ctx)
 	}
 	tick := time.NewTicker(interval)
@@ -77,7 +76,7 @@ func (w *watcher) read(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case r := <-w.work:
-			err := r.refreshMetrics()
+			err := r.refresh()
 			if !errors.Is(err, fs.ErrNotExist) { // gone: the next look says so
 				r.fail(runlog.MetricsFile, err)
 			}
@@ -89,6 +88,15 @@ func (w *watcher) read(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// refresh brings the metrics up to date, or shows a preview of them: the next
+// look then finds them still to be read, after those of all other runs.
+func (r *run) refresh() error {
+	if r.wantsPreview() {
+		return r.readPreview()
+	}
+	return r.refreshMetrics()
 }
 
 // look lists the folder and returns the runs whose metrics have to be read, in

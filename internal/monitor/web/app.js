@@ -13,25 +13,37 @@ const $ = (id) => document.getElementById(id);
 
 const charts = METRICS.map((metric) => new Chart(metric));
 const page = { zoom, cursor: drawCursors, say: (text) => ($("live").textContent = text) };
-const feed = new Feed({ changed: listChanged, points: redraw, linked: showLink });
+const feed = new Feed({ changed: listChanged, points: redraw, linked: showLink, busy: showBusy });
 const legend = new Legend($("legend"), { shown: shownChanged, lit: redraw });
 const table = new RunTable($("table"), (name) => settings.choose(name));
 const settings = new Settings();
 
 let planned = 0;
 
-// redraw draws every chart anew at the next frame.
+// redraw draws every chart anew at the next frame; one that is out of sight,
+// when it comes into sight.
 function redraw() {
+  for (const chart of charts) chart.stale = true;
+  planFrame();
+}
+
+function planFrame() {
   planned ||= requestAnimationFrame(() => {
     planned = 0;
     drawCharts();
   });
 }
 
+const sight = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) charts.find((c) => c.element === target).inSight = isIntersecting;
+  planFrame();
+}, { rootMargin: "100px" });
+
 function drawCharts() {
   const range = state.zoom ?? extent() ?? [0, 1];
   const style = readStyle();
   for (const chart of charts) {
+    if (!chart.stale || !chart.inSight) continue;
     chart.draw(range[0], range[1], style);
     label(chart);
   }
@@ -40,7 +52,7 @@ function drawCharts() {
 }
 
 function drawCursors() {
-  for (const chart of charts) if (chart.width) chart.drawCursor();
+  for (const chart of charts) if (chart.inSight && chart.width) chart.drawCursor();
 }
 
 // readStyle takes the colours of the canvas from the style sheet.
@@ -86,6 +98,10 @@ function showProblems() {
 function showLink(text) {
   $("link").textContent = text;
   $("link").dataset.state = text;
+}
+
+function showBusy(on) {
+  $("grid").setAttribute("aria-busy", String(on));
 }
 
 function zoom(range) {
@@ -175,6 +191,7 @@ connectTheme();
 if (matchMedia("(max-width: 760px)").matches) $("side").open = false;
 for (const chart of charts) {
   $("grid").append(chart.element);
+  sight.observe(chart.element);
   listen(chart, page);
 }
 new ResizeObserver(redraw).observe($("grid"));

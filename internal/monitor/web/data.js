@@ -4,7 +4,7 @@
 import { state, merge, drop, shownRuns, METRICS } from "./store.js";
 
 const BATCH = 10; // runs of a request: charts fill as they come
-const POINTS = 40000; // of a chart, over all runs
+const POINTS = 24000; // of a chart, over all runs
 const PAUSE = 200; // ms between two rounds of fetching
 
 // weight turns the slider's 0 to 100 into the weight of the past: fine near 1.
@@ -14,9 +14,10 @@ export function weight() {
 
 export class Feed {
   // changed() is called when the list of runs has changed, points() when lines
-  // have, linked(text) with how the connection is.
-  constructor({ changed, points, linked }) {
-    Object.assign(this, { changed, points, linked });
+  // have, linked(text) with how the connection is, busy(on) while lines are
+  // fetched.
+  constructor({ changed, points, linked, busy }) {
+    Object.assign(this, { changed, points, linked, busy });
     this.stale = new Set();
     this.fetching = null; // AbortController of the request that runs
     this.timer = 0;
@@ -72,6 +73,7 @@ export class Feed {
   async fetch() {
     this.timer = 0;
     const control = (this.fetching = new AbortController());
+    this.busy(true);
     try {
       while (this.stale.size > 0) {
         const names = [...this.stale].slice(0, BATCH);
@@ -83,6 +85,7 @@ export class Feed {
       if (error.name !== "AbortError") this.linked("reconnecting");
     }
     this.fetching = null;
+    this.busy(false);
     this.timer = setTimeout(() => {
       this.timer = 0;
       this.want([]);

@@ -48,7 +48,7 @@ export function merge(summaries, all) {
       state.runs.set(summary.run, run);
     }
     run.summary = summary;
-    if (run.shown && !summary.loading) stale.push(summary.run);
+    if (run.shown && summary.rows > 0) stale.push(summary.run);
   }
   return stale;
 }
