@@ -18,13 +18,15 @@ import (
 type logsOptions struct {
 	follow  bool
 	list    bool
+	lines   int // newest reports to print, below 0 all
 	runsDir string
 	run     string // name or folder; empty is the newest
 }
 
 func (o *logsOptions) addFlags(cmd *cobra.Command) {
 	cmd.Flags().BoolVarP(&o.follow, "follow", "f", false, "wait for more until the run ends")
-	cmd.Flags().BoolVar(&o.list, "list", false, "list the runs instead")
+	cmd.Flags().IntVarP(&o.lines, "lines", "n", -1, "print the newest `N` reports only (-1: all)")
+	cmd.Flags().BoolVar(&o.list, "list", false, "list the runs instead, in short; see also 'qlora runs'")
 	cmd.Flags().StringVar(&o.runsDir, "runs-dir", "runs", "folder that holds the runs")
 }
 
@@ -35,9 +37,12 @@ func newLogsCmd(s *ui.Streams) *cobra.Command {
 		Short: "print the progress of a run, the newest by default",
 		Long: `Logs prints what a run has reported: one line per report with step, loss,
 gradient norm, learning rate, tokens per second, time left and memory. With
---follow it goes on until the run ends.` + exitStatus(ui.ExitInterrupted),
+--follow it goes on until the run ends, also when the run is resumed meanwhile;
+a line that is still being written is printed when it is whole. Ctrl-C ends the
+following with exit status 0 and leaves the run alone.` + exitStatus(ui.ExitInterrupted),
 		Example: `  qlora logs
   qlora logs --follow
+  qlora logs -f -n 20 mine
   qlora logs --list
   qlora logs mine --json`,
 		Args: cobra.MaximumNArgs(1),
@@ -65,10 +70,18 @@ func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
 		s.Printf("%s\n", m)
 		return s.Event("metrics", m)
 	}
+	all, err := runlog.ReadMetrics(dir)
+	if err != nil {
+		return err
+	}
+	skip := 0
+	if o.lines >= 0 {
+		skip = max(0, len(all)-o.lines)
+	}
 	if o.follow {
-		err = runlog.Follow(ctx, dir, each)
+		err = runlog.Follow(ctx, dir, skipping(skip, each))
 	} else {
-		err = printAll(dir, each)
+		err = printAll(all[skip:], each)
 	}
 	if err != nil {
 		return err
@@ -76,11 +89,18 @@ func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
 	return endOfRun(dir, s)
 }
 
-func printAll(dir string, each func(runlog.Metrics) error) error {
-	all, err := runlog.ReadMetrics(dir)
-	if err != nil {
-		return err
+// skipping leaves out the first n reports.
+func skipping(n int, each func(runlog.Metrics) error) func(runlog.Metrics) error {
+	return func(m runlog.Metrics) error {
+		if n > 0 {
+			n--
+			return nil
+		}
+		return each(m)
 	}
+}
+
+func printAll(all []runlog.Metrics, each func(runlog.Metrics) error) error {
 	for _, m := range all {
 		if err := each(m); err != nil {
 			return err

@@ -59,6 +59,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newTestCmd(s),
 		newInspectCmd(s),
 		newMonitorCmd(s),
+		newRunsCmd(s),
 		newLogsCmd(s),
 		newGPUCmd(s),
 		newDoctorCmd(s),

@@ -18,13 +18,13 @@ import (
 
 // listing is the state of the folder.
 type listing struct {
-	Root    string    `json:"root"`
-	Problem string    `json:"problem,omitempty"`
-	Runs    []Summary `json:"runs"`
+	Root    string        `json:"root"`
+	Problem string        `json:"problem,omitempty"`
+	Runs    []pageSummary `json:"runs"`
 }
 
 func (s *Server) listing() listing {
-	runs := s.runs.summaries()
+	runs := s.runs.all()
 	s.runs.mu.RLock()
 	defer s.runs.mu.RUnlock()
 	return listing{Root: s.o.Root, Problem: s.runs.failure, Runs: runs}

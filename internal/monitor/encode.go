@@ -23,7 +23,7 @@ func (r *run) appendSeries(out []byte, q seriesQuery) []byte {
 		}
 		first = false
 		out = append(appendString(out, metricNames[m]), ':')
-		out = appendPoints(out, points, q.view.smooth > 0)
+		out = appendPoints(out, points, q.view.smooth > 0 && noisy[m])
 	}
 	return append(out, '}')
 }

@@ -16,8 +16,8 @@ const (
 
 // update is the data of an event "runs".
 type update struct {
-	Runs []Summary `json:"runs"` // those that changed
-	Gone []string  `json:"gone,omitempty"`
+	Runs []pageSummary `json:"runs"` // those that changed
+	Gone []string      `json:"gone,omitempty"`
 }
 
 // serveEvents streams server-sent events: first "all" with the whole listing,
@@ -56,10 +56,10 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 
 // updates are the summaries of those named, and who of them is gone.
 func (w *watcher) updates(names map[string]bool) update {
-	u := update{Runs: []Summary{}}
+	u := update{Runs: []pageSummary{}}
 	for name := range names {
 		if r := w.find(name); r != nil {
-			u.Runs = append(u.Runs, r.summary())
+			u.Runs = append(u.Runs, r.pageSummary())
 		} else {
 			u.Gone = append(u.Gone, name)
 		}

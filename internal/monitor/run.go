@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,83 +185,4 @@ func readResult(dir string) (result, error) {
 		return found, fmt.Errorf("read summary from %s: %w", path, err)
 	}
 	return found, nil
-}
-
-// Summary is a run in a line: what the table of runs shows. Figures that are
-// not known are nil, and null in JSON.
-type Summary struct {
-	Run          string       `json:"run"`
-	State        runlog.State `json:"state"`
-	Error        string       `json:"error,omitempty"`
-	Step         *float64     `json:"step"`
-	TotalSteps   *float64     `json:"total_steps"`
-	Epoch        *float64     `json:"epoch"`
-	ETASeconds   *float64     `json:"eta_seconds"`
-	Loss         *float64     `json:"loss"`
-	EvalLoss     *float64     `json:"eval_loss"`
-	BestEvalLoss *float64     `json:"best_eval_loss"`
-	BestStep     *float64     `json:"best_step"`
-	TokensPerSec *float64     `json:"tokens_per_second"`
-	Adapter      string       `json:"adapter"`
-	Started      time.Time    `json:"started"`
-	Updated      time.Time    `json:"updated"`
-	Rows         int          `json:"rows"`
-	Loading      bool         `json:"loading"`             // not yet read to its end
-	BadLines     int          `json:"bad_lines,omitempty"` // of metrics.jsonl, left out
-	Problem      string       `json:"problem,omitempty"`   // what could not be read, and why
-	Metrics      []string     `json:"metrics"`             // those with a figure
-
-	// Ranges are the first and the last x of each axis, for a run with rows.
-	Ranges map[Axis][2]float64 `json:"ranges"`
-}
-
-// Unknown is the state of a run whose folder has no status.json.
-const Unknown runlog.State = "unknown"
-
-func (r *run) summary() Summary {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	t := r.current()
-	s := Summary{Run: r.name, State: r.status.State, Error: r.status.Error, Started: r.status.Started, Updated: r.status.Updated,
-		TotalSteps: known(t.total), Epoch: known(t.epoch), ETASeconds: known(t.eta),
-		Loss: known(t.newest[Loss]), EvalLoss: known(t.newest[EvalLoss]), TokensPerSec: known(t.newest[TokensPerSecond]),
-		BestEvalLoss: known(t.best), BestStep: known(t.bestStep), Adapter: r.result.BestAdapter,
-		Rows: t.rows(), Loading: !r.loaded, BadLines: r.bad, Problem: r.problem(), Metrics: []string{}}
-	if s.State == "" {
-		s.State = Unknown
-	}
-	if s.Adapter == "" {
-		s.Adapter = r.result.Adapter
-	}
-	if n := t.rows(); n > 0 {
-		s.Step = known(t.steps[n-1])
-		s.Ranges = map[Axis][2]float64{}
-		for _, axis := range Axes {
-			x, origin := t.x(axis), t.origin(axis)
-			s.Ranges[axis] = [2]float64{x[0] - origin, x[n-1] - origin}
-		}
-		if last := t.times[n-1]; last > 0 {
-			s.Updated = later(s.Updated, time.UnixMilli(int64(last*1e3)))
-		}
-	}
-	for m, column := range t.columns {
-		if column != nil {
-			s.Metrics = append(s.Metrics, metricNames[m])
-		}
-	}
-	return s
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b.UTC()
-	}
-	return a
-}
-
-func known(v float64) *float64 {
-	if math.IsNaN(v) {
-		return nil
-	}
-	return &v
 }

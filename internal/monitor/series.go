@@ -19,6 +19,10 @@ type point struct {
 	y, smooth float32
 }
 
+// noisy are the metrics that smoothing is for. An average of the others would
+// show what never was: they are exact, or few.
+var noisy = [metricCount]bool{Loss: true, GradNorm: true, TokensPerSecond: true, GPUUtilisation: true, GPUPower: true}
+
 // series returns the figures of m within v, and the nearest on either side, so
 // that a line can be drawn to the edges. Where there are more than two in a
 // bucket, the lowest and the highest stay: no spike is lost.
@@ -31,7 +35,11 @@ func (t *table) series(m Metric, v view) []point {
 	first := sort.SearchFloat64s(x, v.from+origin)
 	last := sort.Search(len(x), func(i int) bool { return x[i] > v.to+origin })
 	first, last = previous(column, first), next(column, last)
-	average := newAverage(v.smooth)
+	weight := 0.0
+	if noisy[m] {
+		weight = v.smooth
+	}
+	average := newAverage(weight)
 	for _, y := range column[:first] {
 		average.add(y)
 	}

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -172,39 +172,17 @@ func (w *watcher) find(name string) *run {
 	return w.runs[name]
 }
 
-// summaries are those of all runs, the last started first.
-func (w *watcher) summaries() []Summary {
+// all are the runs, the last started first.
+func (w *watcher) all() []pageSummary {
 	w.mu.RLock()
-	all := make([]Summary, 0, len(w.runs))
-	for _, r := range w.runs {
-		all = append(all, r.summary())
-	}
+	runs := slices.Collect(maps.Values(w.runs))
 	w.mu.RUnlock()
-	slices.SortFunc(all, func(a, b Summary) int {
+	all := make([]pageSummary, 0, len(runs))
+	for _, r := range runs {
+		all = append(all, r.pageSummary())
+	}
+	slices.SortFunc(all, func(a, b pageSummary) int {
 		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.Run, b.Run))
 	})
 	return all
-}
-
-// Summaries reads all runs under root once, the last started first. A run that
-// cannot be read says so in Problem.
-func Summaries(ctx context.Context, root string) ([]Summary, error) {
-	w := newWatcher(root)
-	stale := w.look()
-	if w.failure != "" {
-		return nil, fmt.Errorf("%s", w.failure)
-	}
-	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
-	var group sync.WaitGroup
-	for _, r := range stale {
-		limit <- struct{}{}
-		group.Go(func() {
-			defer func() { <-limit }()
-			if ctx.Err() == nil {
-				r.fail(runlog.MetricsFile, r.refreshMetrics())
-			}
-		})
-	}
-	group.Wait()
-	return w.summaries(), ctx.Err()
 }

@@ -3,7 +3,6 @@ package runlog
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,42 +70,6 @@ func ReadMetrics(dir string) ([]Metrics, error) {
 		return nil
 	})
 	return all, err
-}
-
-// followInterval is how often Follow looks for new lines.
-const followInterval = 200 * time.Millisecond
-
-// Follow calls each for every report of the run in dir, those already there
-// and those to come, until the run ends, ctx is done or each fails. A done
-// context is no error.
-func Follow(ctx context.Context, dir string, each func(Metrics) error) error {
-	f, err := os.Open(filepath.Join(dir, MetricsFile))
-	if err != nil {
-		return fmt.Errorf("follow run: %w", err)
-	}
-	defer f.Close()
-	tail := &tail{path: f.Name(), r: bufio.NewReader(f)}
-	tick := time.NewTicker(followInterval)
-	defer tick.Stop()
-	for {
-		// The status is read before the lines, so that none written between
-		// the two is missed.
-		status, err := ReadStatus(dir)
-		if err != nil {
-			return err
-		}
-		if err := tail.drain(each); err != nil {
-			return err
-		}
-		if status.State != Running {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }
 
 // tail reads the lines of a growing file.

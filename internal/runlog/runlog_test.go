@@ -266,3 +266,37 @@ func appendText(t *testing.T, path, text string) {
 		t.Fatal(err)
 	}
 }
+
+// TestFollowThroughAResume replaces the file while it is followed.
+func TestFollowThroughAResume(t *testing.T) {
+	dir := t.TempDir()
+	r, err := Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1_700_000_000, 0)
+	for step := 1; step <= 4; step++ {
+		if err := r.Write(Metrics{Step: step, Time: at.Add(time.Duration(step) * time.Second)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []int
+	err = Follow(context.Background(), dir, func(m Metrics) error {
+		got = append(got, m.Step)
+		if len(got) != 4 {
+			return nil
+		}
+		again, err := Continue(dir, 2)
+		if err != nil {
+			return err
+		}
+		// A clock that was set back must not hide a report.
+		return errors.Join(again.Write(Metrics{Step: 3, Time: at}), again.Write(Metrics{Step: 4}), again.Close(Finished, nil))
+	})
+	if err != nil || !reflect.DeepEqual(got, []int{1, 2, 3, 4, 3, 4}) {
+		t.Errorf("got %v, %v; want the steps that were run again once more, and no other", got, err)
+	}
+	if err := r.Close(Finished, nil); err != nil {
+		t.Fatal(err)
+	}
+}

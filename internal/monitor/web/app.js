@@ -47,7 +47,7 @@ function drawCharts() {
     chart.draw(range[0], range[1], style);
     label(chart);
   }
-  $("range").textContent = state.zoom ? range.map((v) => axes[state.x].tick(Number(v.toPrecision(4)))).join(" to ") : "";
+  $("range").textContent = state.zoom ? axes[state.x].title + " " + range.map(axes[state.x].span).join(" to ") : "";
   $("zoom-reset").disabled = !state.zoom;
 }
 

@@ -77,8 +77,11 @@ export function duration(s) {
   return sign + Math.floor(hours / 24) + " d" + (hours % 24 ? " " + (hours % 24) + " h" : "");
 }
 
+// rounded is for the bounds of what is in view.
+const rounded = (v) => (Math.abs(v) >= 100 ? Math.round(v) : Number(v.toPrecision(3)));
+
 export const axes = {
-  step: { title: "step", ticks, tick: (v) => short(v), value: (v) => "step " + v },
-  time: { title: "time", ticks: timeTicks, tick: duration, value: (v) => duration(v) },
-  tokens: { title: "trained tokens", ticks, tick: (v) => short(v), value: (v) => short(v, 6) + " tokens" },
+  step: { title: "step", ticks, tick: (v) => short(v), value: (v) => "step " + v, span: (v) => String(rounded(v)) },
+  time: { title: "time", ticks: timeTicks, tick: duration, value: duration, span: (v) => duration(rounded(v)) },
+  tokens: { title: "trained tokens", ticks, tick: (v) => short(v), value: (v) => short(v, 6) + " tokens", span: (v) => short(v, 4) },
 };

@@ -8,6 +8,7 @@ import { color, dash } from "./color.js";
 const BOTTOM = 26;
 const TOP = 8;
 const RIGHT = 10;
+const DOTTED = 10; // with more runs than these, dots hide the lines
 
 export class Chart {
   constructor(metric) {
@@ -152,7 +153,7 @@ export class Chart {
     ctx.textBaseline = "top";
     const y = this.height - BOTTOM;
     let free = this.left - 10; // labels end here so far
-    for (const v of axis.ticks(this.low, this.high, (this.width - this.left) / 90)) {
+    for (const v of axis.ticks(this.low, this.high, (this.width - this.left) / 75)) {
       const x = Math.round(this.px(v)) + 0.5;
       const text = axis.tick(v);
       const half = ctx.measureText(text).width / 2;
@@ -187,7 +188,7 @@ export class Chart {
     ctx.setLineDash(dense && !s ? [] : dash(run.index));
     this.trace(ctx, x, s ?? y);
     ctx.setLineDash([]);
-    if (x.length * 8 < this.width) this.dots(ctx, x, s ?? y);
+    if (x.length === 1 || (x.length * 8 < this.width && this.runs.length <= DOTTED)) this.dots(ctx, x, s ?? y);
     ctx.globalAlpha = 1;
   }
 
@@ -244,9 +245,10 @@ export class Chart {
     const x = this.px(state.cursor);
     if (x < this.left || x > this.width) return;
     ctx.strokeStyle = this.style.muted;
+    ctx.lineWidth = 1;
     ctx.beginPath();
-    ctx.moveTo(x, TOP);
-    ctx.lineTo(x, this.height - BOTTOM);
+    ctx.moveTo(Math.round(x) + 0.5, TOP);
+    ctx.lineTo(Math.round(x) + 0.5, this.height - BOTTOM);
     ctx.stroke();
     for (const point of this.nearest(state.cursor)) {
       const y = point.s ?? point.y;

@@ -11,9 +11,9 @@ const COLUMNS = [
   { title: "loss", value: (s) => s.loss, text: (s) => number(s.loss) },
   { title: "best eval", value: (s) => s.best_eval_loss, text: (s) => (s.best_eval_loss === null ? "-" : number(s.best_eval_loss) + " at " + s.best_step) },
   { title: "tokens/s", value: (s) => s.tokens_per_second, text: (s) => (s.tokens_per_second === null ? "-" : short(s.tokens_per_second)) },
+  { title: "adapter", value: (s) => s.adapter, text: (s) => s.adapter || "-" },
   { title: "time left", value: (s) => left(s), text: (s) => duration(left(s)) },
   { title: "started", value: (s) => s.started, text: (s) => day(s.started) },
-  { title: "adapter", value: (s) => s.adapter, text: (s) => s.adapter || "-" },
 ];
 
 function left(s) {
