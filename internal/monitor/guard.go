@@ -36,7 +36,10 @@ func (s *Server) guard(next http.Handler) http.Handler {
 func localName(host string) bool {
 	name, _, err := net.SplitHostPort(host)
 	if err != nil {
-		name = strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
+		name, _, err = net.SplitHostPort(host + ":0") // without a port
+	}
+	if err != nil {
+		return false
 	}
 	ip := net.ParseIP(name)
 	return strings.EqualFold(name, "localhost") || ip != nil && ip.IsLoopback()
