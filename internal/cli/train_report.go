@@ -47,7 +47,7 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 	if err != nil {
 		return nil, err
 	}
-	if p.events, err = tfevents.Create(f.runs); err != nil {
+	if p.events, err = createEvents(f.runs, step, resumed); err != nil {
 		return nil, errors.Join(err, p.run.Close(runlog.Failed, err))
 	}
 	if p.file, err = os.OpenFile(f.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
@@ -55,6 +55,19 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 	}
 	p.log = zerolog.New(p.file).With().Timestamp().Str("run", f.name).Logger()
 	return p, nil
+}
+
+// createEvents starts the event file of a run that goes on after step. Files of
+// an earlier process may hold later steps, which metrics.jsonl has dropped.
+func createEvents(dir string, step int, resumed bool) (*tfevents.Writer, error) {
+	w, err := tfevents.Create(dir)
+	if err != nil || !resumed {
+		return w, err
+	}
+	if err := w.Restart(int64(step)+1, time.Now()); err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
 }
 
 // Close records how the run ended.
@@ -100,8 +113,8 @@ func (p *reporter) startBar() {
 
 func (p *reporter) report(r train.Report) error {
 	m := runlog.Metrics{Step: r.Step, TotalSteps: r.Total, Epoch: r.Epoch, Loss: r.Loss, GradNorm: r.GradNorm, LR: r.LR,
-		TokensPerSecond: r.TokensPerSecond, ETASeconds: r.ETA.Seconds(), TrainedTokens: r.TrainedTokens,
-		RSSBytes: r.Memory.RSS, VRAMBytes: r.Memory.VRAM, LossScale: r.LossScale, SkippedSteps: r.Overflows, Time: time.Now()}
+		TokensPerSecond: r.TokensPerSecond, TrainedTokensPerSecond: r.TrainedTokensPerSecond, ETASeconds: r.ETA.Seconds(), TrainedTokens: r.TrainedTokens,
+		RSSBytes: r.Memory.RSS, PeakRSSBytes: r.Memory.PeakRSS, VRAMBytes: r.Memory.VRAM, LossScale: r.LossScale, SkippedSteps: r.Overflows, Time: time.Now()}
 	samples := p.gpus.latest()
 	addGPUs(&m, samples)
 	p.last = m
@@ -155,7 +168,9 @@ func (p *reporter) evaluation(e train.Evaluation) error {
 	if m.Step != e.Step || e.Step == 0 {
 		none := math.NaN() // written as null: this step has no report
 		m = runlog.Metrics{Step: e.Step, TotalSteps: p.total, Loss: none, GradNorm: none, LR: none,
-			TokensPerSecond: none, ETASeconds: none, TrainedTokens: p.last.TrainedTokens, RSSBytes: train.ProcessMemory().RSS}
+			TokensPerSecond: none, TrainedTokensPerSecond: none, ETASeconds: none, TrainedTokens: p.last.TrainedTokens}
+		memory := train.ProcessMemory()
+		m.RSSBytes, m.PeakRSSBytes = memory.RSS, memory.PeakRSS
 		addGPUs(&m, p.gpus.latest())
 	}
 	m.Epoch, m.EvalLoss, m.Time = e.Epoch, &e.Loss, time.Now()

@@ -12,22 +12,24 @@ import (
 
 // Metrics is one line of metrics.jsonl: the state of a run after a step.
 type Metrics struct {
-	Step            int       `json:"step"`
-	TotalSteps      int       `json:"total_steps,omitempty"`
-	Epoch           float64   `json:"epoch"` // passes over the data so far
-	Loss            float64   `json:"loss"`  // mean over trained tokens, nats
-	GradNorm        float64   `json:"grad_norm"`
-	LR              float64   `json:"learning_rate"`
-	TokensPerSecond float64   `json:"tokens_per_second"`
-	ETASeconds      float64   `json:"eta_seconds"`
-	TrainedTokens   int64     `json:"trained_tokens"` // tokens with loss, since step 1
-	EvalLoss        *float64  `json:"eval_loss,omitempty"`
-	LossScale       float64   `json:"loss_scale,omitempty"`    // where losses are scaled for F16
-	SkippedSteps    int       `json:"skipped_steps,omitempty"` // of the run, whose gradient overflowed F16
-	RSSBytes        uint64    `json:"rss_bytes"`
-	VRAMBytes       uint64    `json:"vram_bytes"` // of this process, on all devices
-	GPUs            []GPU     `json:"gpus,omitempty"`
-	Time            time.Time `json:"time"`
+	Step                   int       `json:"step"`
+	TotalSteps             int       `json:"total_steps,omitempty"`
+	Epoch                  float64   `json:"epoch"` // passes over the data so far
+	Loss                   float64   `json:"loss"`  // mean over trained tokens, nats
+	GradNorm               float64   `json:"grad_norm"`
+	LR                     float64   `json:"learning_rate"`
+	TokensPerSecond        float64   `json:"tokens_per_second"`
+	TrainedTokensPerSecond float64   `json:"trained_tokens_per_second"` // of them those with loss
+	ETASeconds             float64   `json:"eta_seconds"`
+	TrainedTokens          int64     `json:"trained_tokens"` // tokens with loss, since step 1
+	EvalLoss               *float64  `json:"eval_loss,omitempty"`
+	LossScale              float64   `json:"loss_scale,omitempty"`    // where losses are scaled for F16
+	SkippedSteps           int       `json:"skipped_steps,omitempty"` // of the run, whose gradient overflowed F16
+	RSSBytes               uint64    `json:"rss_bytes"`
+	PeakRSSBytes           uint64    `json:"peak_rss_bytes,omitempty"` // highest so far
+	VRAMBytes              uint64    `json:"vram_bytes"`               // of this process, on all devices
+	GPUs                   []GPU     `json:"gpus,omitempty"`
+	Time                   time.Time `json:"time"`
 }
 
 // plainMetrics has the fields of Metrics without its methods.
@@ -37,12 +39,13 @@ type plainMetrics Metrics
 // infinity, so they travel as null.
 type wireMetrics struct {
 	plainMetrics
-	Loss            *float64 `json:"loss"`
-	GradNorm        *float64 `json:"grad_norm"`
-	LR              *float64 `json:"learning_rate"`
-	TokensPerSecond *float64 `json:"tokens_per_second"`
-	ETASeconds      *float64 `json:"eta_seconds"`
-	EvalLoss        *float64 `json:"eval_loss,omitempty"`
+	Loss                   *float64 `json:"loss"`
+	GradNorm               *float64 `json:"grad_norm"`
+	LR                     *float64 `json:"learning_rate"`
+	TokensPerSecond        *float64 `json:"tokens_per_second"`
+	ETASeconds             *float64 `json:"eta_seconds"`
+	EvalLoss               *float64 `json:"eval_loss,omitempty"`
+	TrainedTokensPerSecond *float64 `json:"trained_tokens_per_second"`
 }
 
 // MarshalJSON writes numbers that are not finite as null.
@@ -50,7 +53,7 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 	w := wireMetrics{
 		plainMetrics: plainMetrics(m),
 		Loss:         finite(m.Loss), GradNorm: finite(m.GradNorm), LR: finite(m.LR),
-		TokensPerSecond: finite(m.TokensPerSecond), ETASeconds: finite(m.ETASeconds),
+		TokensPerSecond: finite(m.TokensPerSecond), TrainedTokensPerSecond: finite(m.TrainedTokensPerSecond), ETASeconds: finite(m.ETASeconds),
 	}
 	if m.EvalLoss != nil {
 		w.EvalLoss = finite(*m.EvalLoss)
@@ -67,6 +70,7 @@ func (m *Metrics) UnmarshalJSON(data []byte) error {
 	*m = Metrics(w.plainMetrics)
 	m.Loss, m.GradNorm, m.LR = orNaN(w.Loss), orNaN(w.GradNorm), orNaN(w.LR)
 	m.TokensPerSecond, m.ETASeconds = orNaN(w.TokensPerSecond), orNaN(w.ETASeconds)
+	m.TrainedTokensPerSecond = orNaN(w.TrainedTokensPerSecond)
 	m.EvalLoss = w.EvalLoss
 	return nil
 }

@@ -24,7 +24,7 @@ func TestMetricsRoundTrip(t *testing.T) {
 	eval, used, load := 1.5, uint64(5), 0
 	in := Metrics{
 		Step: 3, TotalSteps: 9, Epoch: 0.5, Loss: 2.25, GradNorm: 0.125, LR: 1e-4, TokensPerSecond: 10, ETASeconds: 60,
-		TrainedTokens: 1 << 40, EvalLoss: &eval, RSSBytes: 1 << 33, VRAMBytes: 7, LossScale: 65536, SkippedSteps: 2, Time: time.Unix(1_700_000_000, 0).UTC(),
+		TrainedTokensPerSecond: 7, TrainedTokens: 1 << 40, EvalLoss: &eval, RSSBytes: 1 << 33, PeakRSSBytes: 1 << 34, VRAMBytes: 7, LossScale: 65536, SkippedSteps: 2, Time: time.Unix(1_700_000_000, 0).UTC(),
 		GPUs: []GPU{{Index: 1, UUID: "GPU-1", MemBytes: &used, Utilisation: &load}},
 	}
 	text, err := json.Marshal(in)
@@ -35,7 +35,7 @@ func TestMetricsRoundTrip(t *testing.T) {
 	if err := json.Unmarshal(text, &out); err != nil || !reflect.DeepEqual(in, out) {
 		t.Errorf("%s\n got %+v, %v\nwant %+v", text, out, err, in)
 	}
-	for _, name := range []string{"learning_rate", "grad_norm", "tokens_per_second", "eta_seconds", "rss_bytes", "eval_loss", "gpus", "loss_scale", "skipped_steps"} {
+	for _, name := range []string{"learning_rate", "grad_norm", "tokens_per_second", "trained_tokens_per_second", "eta_seconds", "rss_bytes", "peak_rss_bytes", "eval_loss", "gpus", "loss_scale", "skipped_steps"} {
 		if strings.Count(string(text), `"`+name+`"`) != 1 {
 			t.Errorf("%q must appear once in %s", name, text)
 		}

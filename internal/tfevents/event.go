@@ -14,9 +14,11 @@ const (
 	eventStep        = 2 // int64
 	eventFileVersion = 3 // string
 	eventSummary     = 5 // Summary
+	eventSessionLog  = 7 // SessionLog
 	summaryValue     = 1 // repeated Value
 	valueTag         = 1 // string
 	valueSimple      = 2 // float
+	sessionStatus    = 1 // enum
 )
 
 // Wire types of the protocol-buffer encoding.
@@ -43,6 +45,15 @@ func scalarEvent(tag string, step int64, value float32, t time.Time) []byte {
 	event = appendKey(event, eventStep, wireVarint)
 	event = binary.AppendUvarint(event, uint64(step))
 	return appendBytes(event, eventSummary, appendBytes(nil, summaryValue, v))
+}
+
+// restartEvent says that what was recorded of step and later steps is void.
+func restartEvent(step int64, t time.Time) []byte {
+	const start = 1 // SessionLog.START
+	session := binary.AppendUvarint(appendKey(nil, sessionStatus, wireVarint), start)
+	event := appendKey(appendWallTime(nil, t), eventStep, wireVarint)
+	event = binary.AppendUvarint(event, uint64(step))
+	return appendBytes(event, eventSessionLog, session)
 }
 
 func appendWallTime(b []byte, t time.Time) []byte {

@@ -67,6 +67,19 @@ func TestMaskedCRC(t *testing.T) {
 	}
 }
 
+// TestRestart spells out Event{wall_time: 0.5, step: 300, session_log: {status: START}}.
+func TestRestart(t *testing.T) {
+	var got bytes.Buffer
+	w := newWriter(nopCloser{&got}, "sample")
+	if err := errors.Join(w.Restart(300, time.Unix(0, 500_000_000)), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := frame([]byte("\x09\x00\x00\x00\x00\x00\x00\xe0\x3f" + "\x10\xac\x02" + "\x3a\x02\x08\x01"))
+	if !bytes.Equal(got.Bytes(), want) {
+		t.Errorf("got  %x\nwant %x", got.Bytes(), want)
+	}
+}
+
 func TestCreateWritesWholeFrames(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "runs", "one")
 	a, err := Create(dir)

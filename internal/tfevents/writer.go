@@ -60,6 +60,12 @@ func (w *Writer) Scalar(tag string, step int64, value float32, t time.Time) erro
 	return w.write(scalarEvent(tag, step, value, t))
 }
 
+// Restart tells viewers to forget what earlier files of the folder hold of step
+// and later ones: a resumed run records them again.
+func (w *Writer) Restart(step int64, t time.Time) error {
+	return w.write(restartEvent(step, t))
+}
+
 func (w *Writer) write(event []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
