@@ -3,8 +3,8 @@
 
 import { state, merge, drop, shownRuns, METRICS } from "./store.js";
 
-const BATCH = 10; // runs of a request: charts fill as they come
-const POINTS = 24000; // of a chart, over all runs
+const BATCH = 25; // runs of a request: charts fill as they come
+const POINTS = 12000; // of a chart, over all runs
 const PAUSE = 200; // ms between two rounds of fetching
 
 // weight turns the slider's 0 to 100 into the weight of the past: fine near 1.
@@ -95,7 +95,7 @@ export class Feed {
   async fetchRuns(names, signal) {
     const query = new URLSearchParams({ x: state.x, smooth: weight() });
     const per = Math.round(POINTS / Math.max(1, shownRuns().length));
-    query.set("points", Math.max(300, Math.min(2000, per)));
+    query.set("points", Math.max(200, Math.min(2000, per)));
     if (state.zoom) {
       query.set("from", state.zoom[0]);
       query.set("to", state.zoom[1]);
