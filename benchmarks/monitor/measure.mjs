@@ -137,14 +137,26 @@ console.log("a new run shows after", await appears(page), "ms");
 await sleep(1000);
 console.log("a file replaced by a shorter one shows after", await resumes(page, name), "ms");
 
+// picture shows the page in use: smoothed lines, and the pointer over one.
+async function picture(file, width, height, scheme) {
+  const shot = await open(width, height, scheme);
+  await load(shot);
+  await shot.$eval("#smooth", (slider) => {
+    slider.value = 50;
+    slider.dispatchEvent(new Event("input"));
+  });
+  await sleep(1000);
+  const box = await (await shot.$('[data-metric="loss"] .plot')).boundingBox();
+  await (width < 600 ? shot.touchscreen.tap(box.x + box.width * 0.3, box.y + 60) : shot.mouse.move(box.x + box.width * 0.3, box.y + 60));
+  await sleep(300);
+  await shot.screenshot({ path: join(pictures, `monitor-${file}.png`) });
+  await shot.close();
+}
+
 if (pictures) {
-  for (const [file, width, height, scheme] of [["light", 1280, 900, "light"], ["dark", 1280, 900, "dark"], ["phone", 390, 844, "light"]]) {
-    const shot = await open(width, height, scheme);
-    await load(shot);
-    await sleep(500);
-    await shot.screenshot({ path: join(pictures, `monitor-${file}.png`) });
-    await shot.close();
-  }
+  await picture("light", 1180, 800, "light");
+  await picture("dark", 1180, 800, "dark");
+  await picture("phone", 390, 780, "light");
 }
 console.log("console errors:", errors.length === 0 ? "none" : errors);
 await browser.close();

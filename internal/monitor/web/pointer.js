@@ -19,7 +19,8 @@ export function listen(chart, page) {
   plot.addEventListener("pointerdown", (e) => down(chart, page, e));
   plot.addEventListener("pointerup", (e) => up(chart, page, e));
   plot.addEventListener("pointercancel", () => leave(chart, page));
-  plot.addEventListener("pointerleave", () => !chart.drag && leave(chart, page));
+  // A finger that lifts leaves too; what it pointed at stays until the focus goes.
+  plot.addEventListener("pointerleave", (e) => e.pointerType !== "touch" && !chart.drag && leave(chart, page));
   plot.addEventListener("dblclick", () => page.zoom(null));
   plot.addEventListener("keydown", (e) => press(chart, page, e));
   plot.addEventListener("blur", () => leave(chart, page));
@@ -124,12 +125,13 @@ function tipRow(chart, p, strong) {
   return row;
 }
 
-// place keeps the tip beside the cursor and within the plot.
+// place puts the tip beside the cursor, to the right where the window has room.
 function place(chart) {
   const x = chart.px(state.cursor);
   const width = chart.tip.offsetWidth;
-  const right = x + 14 + width < chart.width;
-  chart.tip.style.left = Math.max(0, right ? x + 14 : x - 14 - width) + "px";
+  const edge = document.documentElement.clientWidth - chart.plot.getBoundingClientRect().left;
+  const left = x + 14 + width < edge ? x + 14 : x - 14 - width;
+  chart.tip.style.left = Math.max(Math.min(0, edge - width), left) + "px";
 }
 
 function press(chart, page, event) {
