@@ -45,6 +45,7 @@ var trainSettings = []struct{ key, short, usage string }{
 	{"log-every", "", "steps between reports"},
 	{"keep-last", "", "newest checkpoints to keep beside the best, 0 for all"},
 	{"patience", "", "evaluations without a better one before stopping, 0 for never"},
+	{"sample-prompts", "", "`prompt` to answer at every checkpoint, into runs/NAME/samples.jsonl; repeat for several"},
 	{"seed", "", "seed of the adapters, the order of the data and dropout"},
 	{"pack", "", "lay several samples in a row; --pack=false pads instead"},
 	{"loss", "", "`tokens` with loss: assistant, completion or all"},

@@ -229,6 +229,9 @@ func (j *trainJob) runLoop(ctx context.Context, loop *train.Loop, from *checkpoi
 		return nil, err
 	}
 	rep.attach(loop)
+	if len(j.r.SamplePrompts) > 0 {
+		loop.OnSave("samples", func(e train.Saved) error { return j.sample(ctx, e, rep) })
+	}
 	loop.OnSave("best adapter", func(e train.Saved) error {
 		if !e.Best {
 			return nil

@@ -58,14 +58,17 @@ type Run struct {
 	Eps          float64 `yaml:"eps"`
 	Clip         float64 `yaml:"clip"` // largest gradient norm, 0 for none
 
-	Epochs    int    `yaml:"epochs"`    // 0: one, or as many as max-steps needs
-	MaxSteps  int    `yaml:"max-steps"` // 0: no limit
-	EvalEvery int    `yaml:"eval-every"`
-	SaveEvery int    `yaml:"save-every"`
-	LogEvery  int    `yaml:"log-every"`
-	KeepLast  int    `yaml:"keep-last"`
-	Patience  int    `yaml:"patience"`
-	Seed      uint64 `yaml:"seed"`
+	Epochs    int `yaml:"epochs"`    // 0: one, or as many as max-steps needs
+	MaxSteps  int `yaml:"max-steps"` // 0: no limit
+	EvalEvery int `yaml:"eval-every"`
+	SaveEvery int `yaml:"save-every"`
+	LogEvery  int `yaml:"log-every"`
+	KeepLast  int `yaml:"keep-last"`
+	Patience  int `yaml:"patience"`
+
+	SamplePrompts []string `yaml:"sample-prompts"` // continued at every checkpoint, for the eye
+
+	Seed uint64 `yaml:"seed"`
 
 	Threads    int    `yaml:"threads"`      // 0: one per core
 	Device     string `yaml:"device"`       // auto, cpu, cuda or cuda:N

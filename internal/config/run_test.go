@@ -95,7 +95,7 @@ func TestDumpReadsBack(t *testing.T) {
 // Every scalar goes through text unchanged.
 func TestTextIsWhatSetTakes(t *testing.T) {
 	r := DefaultRun()
-	r.Data, r.EvalData = []string{"x"}, []string{"y"}
+	r.Data, r.EvalData, r.SamplePrompts = []string{"x"}, []string{"y"}, []string{"a prompt, with a comma"}
 	var got Run
 	for _, key := range RunKeys() {
 		if r.Kind(key) == "" {

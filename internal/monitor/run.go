@@ -24,6 +24,7 @@ type run struct {
 	preview *table // of some lines, until all are read
 	status  runlog.Status
 	result  result
+	samples int64             // bytes of samples.jsonl
 	bad     int               // lines that are no reports
 	badText string            // the first of them, and why
 	lines   int               // of the file, good and bad
@@ -127,6 +128,11 @@ func (r *run) refreshState() (news bool) {
 		r.fail(runlog.SummaryFile, err)
 		r.mu.Lock()
 		r.result, news = found, true
+		r.mu.Unlock()
+	}
+	if r.changed(runlog.SamplesFile) {
+		r.mu.Lock()
+		r.samples, news = r.stamps[runlog.SamplesFile].size, true
 		r.mu.Unlock()
 	}
 	return r.changed(runlog.ConfigFile) || news

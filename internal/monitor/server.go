@@ -95,6 +95,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /api/runs", s.serveRuns)
 	mux.HandleFunc("GET /api/series", s.serveSeries)
 	mux.HandleFunc("GET /api/config", s.serveConfig)
+	mux.HandleFunc("GET /api/samples", s.serveSamples)
 	mux.HandleFunc("GET /api/events", s.serveEvents)
 	return s.guard(mux)
 }

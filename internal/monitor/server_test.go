@@ -276,3 +276,30 @@ func TestServeEnds(t *testing.T) {
 		t.Errorf("a done context is no error: %v", err)
 	}
 }
+
+func TestSamples(t *testing.T) {
+	root := t.TempDir()
+	r := makeRun(t, root, "one")
+	_, served := started(t, Options{Root: root})
+	settled(t, served, "one")
+	if _, body := get(t, served, "/api/samples?run=one"); !strings.Contains(body, `"total":0,"samples":[]`) {
+		t.Errorf("a run without samples: %s", body)
+	}
+	events(t, served, func() {
+		check(t, r.WriteSample(runlog.Sample{Step: 1, Prompt: "a", Text: "<b>"}))
+		check(t, r.WriteSample(runlog.Sample{Step: 2, Prompt: "a", Text: "c"}))
+	}, "runs", has("one", func(s pageSummary) bool { return s.Samples > 0 }))
+	_, body := get(t, served, "/api/samples?run=one")
+	var list sampleList
+	check(t, json.Unmarshal([]byte(body), &list))
+	if list.Total != 2 || len(list.Samples) != 2 || list.Samples[0].Step != 2 || list.Samples[1].Text != "<b>" {
+		t.Errorf("got %s", body)
+	}
+	write(t, filepath.Join(root, "one", runlog.SamplesFile), "nonsense\n")
+	if status, body := get(t, served, "/api/samples?run=one"); status != http.StatusUnprocessableEntity || !strings.Contains(body, ":1:") {
+		t.Errorf("a broken file: %d %s", status, body)
+	}
+	if status, _ := get(t, served, "/api/samples?run=two"); status != http.StatusNotFound {
+		t.Errorf("no such run: %d", status)
+	}
+}

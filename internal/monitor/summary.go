@@ -39,6 +39,7 @@ type pageSummary struct {
 	Loading bool                `json:"loading"` // rows are a preview, or none
 	Metrics []string            `json:"metrics"` // those with a figure
 	Ranges  map[Axis][2]float64 `json:"ranges"`  // first and last x
+	Samples int64               `json:"samples"` // bytes of samples.jsonl: 0 for none, other bytes for other samples
 }
 
 func (r *run) summary() Summary {
@@ -70,7 +71,7 @@ func (r *run) pageSummary() pageSummary {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t := r.current()
-	s.Rows, s.Loading = t.rows(), !r.loaded
+	s.Rows, s.Loading, s.Samples = t.rows(), !r.loaded, r.samples
 	for m, column := range t.columns {
 		if column != nil {
 			s.Metrics = append(s.Metrics, metricNames[m])

@@ -3,6 +3,7 @@
 //
 //	config.yaml    the resolved settings
 //	metrics.jsonl  one Metrics per report, appended
+//	samples.jsonl  answers to the prompts of a run, one Sample each, appended
 //	status.json    whether it runs, and as which process
 //	summary.json   the result, once there is one
 package runlog
@@ -66,6 +67,9 @@ func Continue(dir string, step int) (*Run, error) {
 		return nil, fmt.Errorf("make run folder: %w", err)
 	}
 	if err := writeFile(filepath.Join(dir, MetricsFile), kept.Bytes()); err != nil {
+		return nil, err
+	}
+	if err := cutSamples(dir, step); err != nil {
 		return nil, err
 	}
 	return start(dir, step)

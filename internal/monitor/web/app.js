@@ -8,6 +8,7 @@ import { axes } from "./axis.js";
 import { Legend } from "./legend.js";
 import { RunTable } from "./runs.js";
 import { Settings } from "./compare.js";
+import { Samples } from "./samples.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -17,6 +18,7 @@ const feed = new Feed({ changed: listChanged, points: redraw, linked: showLink, 
 const legend = new Legend($("legend"), { shown: shownChanged, lit: redraw });
 const table = new RunTable($("table"), (name) => settings.choose(name));
 const settings = new Settings();
+const samples = new Samples();
 
 let planned = 0;
 
@@ -74,6 +76,7 @@ function listChanged() {
   legend.update();
   table.update();
   settings.update();
+  samples.update();
   redraw();
 }
 

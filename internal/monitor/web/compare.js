@@ -69,7 +69,8 @@ export class Settings {
   }
 }
 
-function fill(select, names, chosen) {
+// fill offers names in a list, one of them chosen.
+export function fill(select, names, chosen) {
   select.replaceChildren(...names.map((name) => new Option(name === NONE ? "no other" : name, name)));
   select.value = chosen ?? NONE;
 }
