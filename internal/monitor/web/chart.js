@@ -26,7 +26,7 @@ export class Chart {
     this.wide.type = "button";
     this.wide.textContent = "wide";
     this.wide.setAttribute("aria-pressed", "false");
-    this.wide.setAttribute("aria-label", metric.title + ": full width");
+    this.wide.setAttribute("aria-label", "wide: " + metric.title);
     this.wide.addEventListener("click", () => this.widen());
     caption.append(title, unit, this.wide);
     this.plot = document.createElement("div");
