@@ -22,8 +22,8 @@ func (s *Server) checkKey(w http.ResponseWriter, r *http.Request, next http.Hand
 		next.ServeHTTP(w, r)
 	case r.Method == http.MethodGet && r.URL.Path == "/":
 		writeLogin(w, http.StatusUnauthorized)
-	case r.Method == http.MethodGet && r.URL.Path == "/style.css":
-		next.ServeHTTP(w, r) // the form wears it
+	case r.Method == http.MethodGet && (r.URL.Path == "/style.css" || r.URL.Path == "/icon.svg"):
+		next.ServeHTTP(w, r) // the form wears them
 	default:
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		refuse(w, http.StatusUnauthorized, "show the key: Authorization: Bearer KEY")
@@ -69,6 +69,7 @@ const loginPage = `<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>qlora monitor</title>
+<link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/style.css">
 <main class="login">
 <h1>qlora monitor</h1>
