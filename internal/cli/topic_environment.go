@@ -32,6 +32,9 @@ var environment = []struct {
 		{names: []string{"HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"}, text: "proxy to reach it through, and hosts without one", elsewhere: true},
 		{names: []string{"SSL_CERT_FILE", "SSL_CERT_DIR"}, text: "certificates to trust instead of the system's", elsewhere: true},
 	}},
+	{"What listens: qlora monitor and qlora serve", []envVar{
+		{names: []string{"QLORA_API_KEY"}, text: "the key that clients must give, as --api-key-file"},
+	}},
 	{"Devices", []envVar{
 		{names: []string{"QLORA_LIBRARY_PATH"}, text: "libqlora-cuda.so or its folder; default: beside the binary, lib/qlora there, ../lib/qlora"},
 		{names: []string{"CUDA_VISIBLE_DEVICES"}, text: "the GPUs to see; cuda:0 is the first of them", elsewhere: true},
