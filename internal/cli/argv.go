@@ -27,6 +27,7 @@ var argvAliases = map[string]string{
 	"-sys":  "--system-prompt",
 	"-temp": "--temp",
 	"-pg":   "--prompt-gen",
+	"-np":   "--parallel",
 	"-lr":   "--learning-rate",
 	"-wd":   "--weight-decay",
 }

@@ -55,6 +55,8 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		newExportCmd(s),
 		newImportCmd(s),
 		newRunCmd(s),
+		newServeCmd(s),
+		newServeEngineCmd(s),
 		newQuantizeCmd(s),
 		newTestCmd(s),
 		newInspectCmd(s),

@@ -85,17 +85,7 @@ func (f fimPrompt) tokens(c *llama.Context, predict int, s *ui.Streams) ([]int32
 	if dropped := len(prefix) + len(suffix) - before - after; dropped > 0 {
 		s.Infof("qlora: %d tokens far from the gap were left out; a larger --ctx-size keeps more\n", dropped)
 	}
-	return assembleFIM(v, special, prefix[len(prefix)-before:], suffix[:after]), nil
-}
-
-func assembleFIM(v *llama.Vocab, special dataset.FIMTokens, prefix, suffix []int32) []int32 {
-	tokens := make([]int32, 0, len(prefix)+len(suffix)+4)
-	if v.AddBOS() && v.BOS() >= 0 {
-		tokens = append(tokens, v.BOS())
-	}
-	tokens = append(append(tokens, special.Prefix), prefix...)
-	tokens = append(append(tokens, special.Suffix), suffix...)
-	return append(tokens, special.Middle)
+	return special.Prompt(v, prefix[len(prefix)-before:], suffix[:after]), nil
 }
 
 // fitAround shares room between the text before and after the gap: three

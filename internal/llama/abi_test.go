@@ -24,6 +24,7 @@ var structs = map[string][]string{
 	"llama_model_quantize_params": {"nthread", "ftype", "output_tensor_type", "token_embedding_type", "allow_requantize",
 		"quantize_output_tensor", "only_copy", "pure", "keep_split", "imatrix", "kv_overrides", "tensor_types", "prune_layers"},
 	"llama_sampler_chain_params": {"no_perf"},
+	"llama_logit_bias":           {"token", "bias"},
 }
 
 // pinnedConstant spells the pinned name of one of our constants.

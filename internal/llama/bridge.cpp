@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -105,9 +106,20 @@ struct llama_model * ql_load(const char * path, struct llama_model_params params
     return guarded<struct llama_model *>(nullptr, [&] { return llama_model_load_from_file(path, params); });
 }
 
-struct llama_context * ql_new_context(struct llama_model * model, struct llama_context_params params) {
-    const late_frees backends;
-    return guarded<struct llama_context *>(nullptr, [&] { return llama_init_from_model(model, params); });
+// libllama reads whether it may reuse graphs from the environment, and nowhere
+// else. The caller holds the lock under which contexts are made.
+struct llama_context * ql_new_context(struct llama_model * model, struct llama_context_params params, bool rebuilding) {
+    const late_frees          backends;
+    static const char * const no_reuse = "LLAMA_GRAPH_REUSE_DISABLE";
+    const bool set = rebuilding && getenv(no_reuse) == nullptr;
+    if (set) {
+        setenv(no_reuse, "1", 1);
+    }
+    auto * ctx = guarded<struct llama_context *>(nullptr, [&] { return llama_init_from_model(model, params); });
+    if (set) {
+        unsetenv(no_reuse);
+    }
+    return ctx;
 }
 
 void ql_free_context(struct llama_context * ctx) {
@@ -117,6 +129,10 @@ void ql_free_context(struct llama_context * ctx) {
 
 struct llama_adapter_lora * ql_load_adapter(struct llama_model * model, const char * path) {
     return guarded<struct llama_adapter_lora *>(nullptr, [&] { return llama_adapter_lora_init(model, path); });
+}
+
+struct llama_sampler * ql_grammar(const struct llama_vocab * vocab, const char * grammar, const char * root) {
+    return guarded<struct llama_sampler *>(nullptr, [&] { return llama_sampler_init_grammar(vocab, grammar, root); });
 }
 
 int32_t ql_quantize(const char * in, const char * out, const struct llama_model_quantize_params * params) {

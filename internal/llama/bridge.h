@@ -25,9 +25,14 @@ int64_t ql_detokenize(const struct llama_vocab * vocab, const int32_t * tokens, 
                       char * buf, int64_t max);
 
 struct llama_model        * ql_load(const char * path, struct llama_model_params params);
-struct llama_context      * ql_new_context(struct llama_model * model, struct llama_context_params params);
-void                        ql_free_context(struct llama_context * ctx);
+
+// ql_new_context makes a context; a rebuilding one builds the graph of every
+// decode anew, so that it sees adapters change.
+struct llama_context * ql_new_context(struct llama_model * model, struct llama_context_params params, bool rebuilding);
+void                   ql_free_context(struct llama_context * ctx);
+
 struct llama_adapter_lora * ql_load_adapter(struct llama_model * model, const char * path);
+struct llama_sampler      * ql_grammar(const struct llama_vocab * vocab, const char * grammar, const char * root);
 int32_t ql_quantize(const char * in, const char * out, const struct llama_model_quantize_params * params);
 
 int32_t ql_decode(struct llama_context * ctx, struct llama_batch batch);

@@ -29,6 +29,9 @@ type ContextOptions struct {
 	TypeK      uint32 // cache of keys [TypeF32]
 	TypeV      uint32 // cache of values [TypeF32]; quantised types need FlashAttn
 	Embeddings bool   // keep the final hidden states of tokens whose logits are asked
+
+	SplitCache     bool // Ctx/Sequences tokens for each sequence, which then attends to its own alone
+	SwitchAdapters bool // allow Apply between decodes; costs the reuse of graphs
 }
 
 func (o ContextOptions) withDefaults(m *Model) ContextOptions {
@@ -51,8 +54,8 @@ func (o ContextOptions) withDefaults(m *Model) ContextOptions {
 	return o
 }
 
-// params spells the options in C. One cache is shared by all sequences, so
-// that they may differ in length.
+// params spells the options in C. Unless it is split, one cache is shared by all
+// sequences, so that they may differ in length.
 func (o ContextOptions) params() C.struct_llama_context_params {
 	p := C.llama_context_default_params()
 	p.n_ctx, p.n_batch, p.n_ubatch = C.uint32_t(o.Ctx), C.uint32_t(o.Batch), C.uint32_t(o.UBatch)
@@ -64,7 +67,7 @@ func (o ContextOptions) params() C.struct_llama_context_params {
 	}
 	p.type_k, p.type_v = C.int32_t(o.TypeK), C.int32_t(o.TypeV)
 	p.embeddings = C.bool(o.Embeddings)
-	p.kv_unified = true
+	p.kv_unified = C.bool(!o.SplitCache)
 	p.no_perf = true
 	return p
 }
@@ -125,7 +128,7 @@ func (o ContextOptions) check(m *Model) error {
 
 func newHandle(model *C.struct_llama_model, o ContextOptions) (*C.struct_llama_context, error) {
 	var handle *C.struct_llama_context
-	lines := capturing(func() { handle = C.ql_new_context(model, o.params()) })
+	lines := capturing(func() { handle = C.ql_new_context(model, o.params(), C.bool(o.SwitchAdapters)) })
 	if handle == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoMemory, reason(lines, "libllama made no context"))
 	}

@@ -148,6 +148,11 @@ struct llama_sampler_chain_params {
     bool no_perf;
 };
 
+struct llama_logit_bias {
+    int32_t token;
+    float   bias;
+};
+
 typedef void (*ql_log_callback)(int level, const char * text, void * user_data);
 void llama_log_set(ql_log_callback callback, void * user_data);
 void llama_backend_init(void);
@@ -213,6 +218,7 @@ int32_t      llama_token_to_piece(const struct llama_vocab * vocab, int32_t toke
 struct llama_adapter_lora * llama_adapter_lora_init(struct llama_model * model, const char * path);
 void    llama_adapter_lora_free(struct llama_adapter_lora * adapter);
 int32_t llama_set_adapter_lora(struct llama_context * ctx, struct llama_adapter_lora * adapter, float scale);
+void    llama_clear_adapter_lora(struct llama_context * ctx);
 int32_t llama_adapter_meta_val_str(const struct llama_adapter_lora * adapter, const char * key, char * buf, size_t size);
 
 struct llama_sampler * llama_sampler_chain_init(struct llama_sampler_chain_params params);
@@ -224,6 +230,8 @@ struct llama_sampler * llama_sampler_init_top_p(float p, size_t min_keep);
 struct llama_sampler * llama_sampler_init_min_p(float p, size_t min_keep);
 struct llama_sampler * llama_sampler_init_temp(float t);
 struct llama_sampler * llama_sampler_init_penalties(int32_t last_n, float repeat, float freq, float present);
+struct llama_sampler * llama_sampler_init_logit_bias(int32_t n_vocab, int32_t n, const struct llama_logit_bias * biases);
+struct llama_sampler * llama_sampler_init_grammar(const struct llama_vocab * vocab, const char * grammar, const char * root);
 int32_t llama_sampler_sample(struct llama_sampler * sampler, struct llama_context * ctx, int32_t i);
 void    llama_sampler_reset(struct llama_sampler * sampler);
 void    llama_sampler_free(struct llama_sampler * sampler);

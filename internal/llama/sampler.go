@@ -20,6 +20,19 @@ type SamplerOptions struct {
 	MinP          float32 // keep those at least this likely relative to the first; 0: all
 	RepeatPenalty float32 // divides the logits of the last RepeatLast tokens; 0 or 1: none
 	RepeatLast    int     // [64]
+
+	// Frequency and Presence are taken off the logits of those last tokens: for
+	// each time that a token was chosen, and once.
+	Frequency, Presence float32
+	Bias                []TokenBias // added to logits before anything else
+	Grammar             string      // GBNF that the text must follow, from its rule root; needs Vocab
+	Vocab               *Vocab      // whose tokens Bias and Grammar speak of
+}
+
+// TokenBias moves the logit of one token.
+type TokenBias struct {
+	Token int32
+	Bias  float32
 }
 
 func (o SamplerOptions) check() error {
@@ -43,7 +56,7 @@ type Sampler struct {
 	chain *C.struct_llama_sampler
 }
 
-// NewSampler makes a sampler: penalties, top-k, top-p, min-p, temperature,
+// NewSampler makes a sampler: biases, grammar, penalties, top-k, top-p, min-p, temperature,
 // then a draw.
 func NewSampler(o SamplerOptions) (*Sampler, error) {
 	if err := o.check(); err != nil {
@@ -52,15 +65,27 @@ func NewSampler(o SamplerOptions) (*Sampler, error) {
 	params := C.llama_sampler_chain_default_params()
 	params.no_perf = true
 	s := &Sampler{chain: C.llama_sampler_chain_init(params)}
-	if o.RepeatPenalty != 0 && o.RepeatPenalty != 1 {
-		last := o.RepeatLast
-		if last <= 0 {
-			last = 64
-		}
-		s.add(C.llama_sampler_init_penalties(C.int32_t(last), C.float(o.RepeatPenalty), 0, 0))
+	if err := s.addConstraints(o); err != nil {
+		return nil, errors.Join(fmt.Errorf("sampler: %w", err), s.Close())
 	}
+	s.addPenalties(o)
 	s.addChoice(o)
 	return s, nil
+}
+
+func (s *Sampler) addPenalties(o SamplerOptions) {
+	repeat := o.RepeatPenalty
+	if repeat == 0 {
+		repeat = 1
+	}
+	if repeat == 1 && o.Frequency == 0 && o.Presence == 0 {
+		return
+	}
+	last := o.RepeatLast
+	if last <= 0 {
+		last = 64
+	}
+	s.add(C.llama_sampler_init_penalties(C.int32_t(last), C.float(repeat), C.float(o.Frequency), C.float(o.Presence)))
 }
 
 func (s *Sampler) addChoice(o SamplerOptions) {

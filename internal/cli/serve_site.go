@@ -1,0 +1,109 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/qlora/qlora/internal/serve"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// keyEnv is the environment variable that holds an API key.
+const keyEnv = "QLORA_API_KEY"
+
+const (
+	bodyTime  = 30 * time.Second // for a body to arrive
+	writeTime = 30 * time.Second // for a client to take what was written
+)
+
+// site turns the flags into the options of the HTTP side.
+func (o *serveOptions) site() (serve.Options, error) {
+	keys, err := o.keys()
+	if err != nil {
+		return serve.Options{}, err
+	}
+	local, err := isLoopback(o.host)
+	if err != nil {
+		return serve.Options{}, err
+	}
+	if !local && len(keys) == 0 {
+		return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("others can reach --host %s, so an API key is needed", o.host),
+			"set "+keyEnv+", for example: "+keyEnv+"=$(openssl rand -hex 16) qlora serve ...",
+			"or name a file with keys: --api-key-file FILE")
+	}
+	size, err := humanize.ParseBytes(o.maxBody)
+	if err != nil || size == 0 || size > 1<<30 {
+		return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--max-body %q is no size up to 1GiB", o.maxBody))
+	}
+	site := serve.Options{
+		Keys: keys, Origins: o.cors, Sampling: o.sampling, Queue: o.queue,
+		MaxBody: int64(size), Body: bodyTime, Request: o.timeout, Write: writeTime,
+	}
+	if local {
+		site.Hosts = []string{"localhost", "127.0.0.1", "::1", o.host}
+	}
+	if o.template != "" {
+		text, err := os.ReadFile(o.template)
+		if err != nil {
+			return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("read the chat template: %w", err))
+		}
+		site.Template = string(text)
+	}
+	return site, nil
+}
+
+// keys are those of the environment and of the file.
+func (o *serveOptions) keys() ([]string, error) {
+	var keys []string
+	if key, set := os.LookupEnv(keyEnv); set {
+		if key = strings.TrimSpace(key); key == "" {
+			return nil, ui.Fail(ui.ExitUsage, errors.New(keyEnv+" is set, but empty"), "give it a value, or unset it")
+		}
+		keys = append(keys, key)
+	}
+	if o.keyFile == "" {
+		return keys, nil
+	}
+	text, err := os.ReadFile(o.keyFile)
+	if err != nil {
+		return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("read the API keys: %w", err))
+	}
+	lines := 0
+	for _, line := range strings.Split(string(text), "\n") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			keys = append(keys, line)
+			lines++
+		}
+	}
+	if lines == 0 {
+		return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds no API key", o.keyFile), "write one key a line")
+	}
+	return keys, nil
+}
+
+// isLoopback tells whether only this machine reaches a host: all its addresses
+// are loopback ones.
+func isLoopback(host string) (bool, error) {
+	if host == "" {
+		return false, nil // every interface
+	}
+	if ip := net.ParseIP(host); ip != nil {
+		return ip.IsLoopback(), nil
+	}
+	ips, err := net.LookupIP(host)
+	if err != nil {
+		return false, ui.Fail(ui.ExitUsage, fmt.Errorf("--host %s: %w", host, err))
+	}
+	for _, ip := range ips {
+		if !ip.IsLoopback() {
+			return false, nil
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,77 @@
+package serve
+
+import (
+	"math"
+
+	"github.com/qlora/qlora/internal/serve/engine"
+)
+
+// chatLogprobs are probabilities as chats tell them.
+type chatLogprobs struct {
+	Content []tokenLogprob `json:"content"`
+}
+
+type tokenLogprob struct {
+	Token   string         `json:"token"`
+	Logprob float64        `json:"logprob"`
+	Bytes   []int          `json:"bytes"`
+	Top     []tokenLogprob `json:"top_logprobs,omitempty"`
+}
+
+// least stands for the logarithm of nothing, which JSON has not.
+const least = -9999.0
+
+func chatProbs(list []engine.Logprob) *chatLogprobs {
+	if len(list) == 0 {
+		return nil
+	}
+	out := &chatLogprobs{}
+	for _, p := range list {
+		t := oneProb(p.Token, p.Logprob)
+		t.Top = []tokenLogprob{}
+		for _, a := range p.Top {
+			t.Top = append(t.Top, oneProb(a.Token, a.Logprob))
+		}
+		out.Content = append(out.Content, t)
+	}
+	return out
+}
+
+func oneProb(token string, logprob float64) tokenLogprob {
+	bytes := make([]int, len(token))
+	for i := range len(token) {
+		bytes[i] = int(token[i])
+	}
+	return tokenLogprob{Token: token, Logprob: finite(logprob), Bytes: bytes}
+}
+
+func finite(x float64) float64 {
+	if math.IsNaN(x) || x < least {
+		return least
+	}
+	return x
+}
+
+// textLogprobs are probabilities as completions tell them.
+type textLogprobs struct {
+	Tokens   []string             `json:"tokens"`
+	Logprobs []float64            `json:"token_logprobs"`
+	Top      []map[string]float64 `json:"top_logprobs"`
+	Offsets  []int                `json:"text_offset"` // in the text of the answer
+}
+
+// add appends tokens whose text begins at the end of those before.
+func (l *textLogprobs) add(list []engine.Logprob, offset int) int {
+	for _, p := range list {
+		top := map[string]float64{}
+		for _, a := range p.Top {
+			top[a.Token] = finite(a.Logprob)
+		}
+		l.Tokens = append(l.Tokens, p.Token)
+		l.Logprobs = append(l.Logprobs, finite(p.Logprob))
+		l.Top = append(l.Top, top)
+		l.Offsets = append(l.Offsets, offset)
+		offset += len(p.Token)
+	}
+	return offset
+}
