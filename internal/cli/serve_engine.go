@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -56,9 +57,31 @@ func (o *serveEngineOptions) addFlags(flags *pflag.FlagSet) {
 	o.inferenceOptions.addFlags(flags)
 	lora := flags.Lookup("lora")
 	lora.Usage = "LoRA adapters to offer, each NAME=FILE, FILE or either with :SCALE at the end; may be repeated"
+	o.lighterCache(flags)
 	flags.Lookup("ctx-size").Usage = fmt.Sprintf("tokens of one request, prompt and answer (0: what the model was trained with, at most %d)", defaultContext)
 	flags.StringVarP(&o.alias, "alias", "a", "", "name of the base model in requests (default: its file's name)")
 	flags.IntVar(&o.parallel, "parallel", 4, "requests computed at the same time (-np); each has a cache of -c tokens")
+}
+
+// lighterCache makes llama.cpp's own choices the default: with many sequences
+// the cache is most of the memory, and most of what a decode reads.
+func (o *serveEngineOptions) lighterCache(flags *pflag.FlagSet) {
+	o.flashAttn, o.typeK, o.typeV = true, "f16", "f16"
+	for _, name := range []string{"flash-attn", "cache-type-k", "cache-type-v"} {
+		f := flags.Lookup(name)
+		f.DefValue = f.Value.String()
+	}
+	threads := flags.Lookup("threads")
+	threads.Usage = "CPU threads (0: all but one, which answers requests; threads that wait for each other must not wait for that)"
+}
+
+// computing is how many threads compute: ggml's wait for each other without
+// sleeping, so one that shares its processor with the HTTP side stops them all.
+func (o *serveEngineOptions) computing() int {
+	if o.threads > 0 {
+		return o.threads
+	}
+	return max(1, runtime.NumCPU()-1)
 }
 
 func (o *serveEngineOptions) check() error {
@@ -140,7 +163,7 @@ func (o *serveEngineOptions) checkFiles() error {
 // engineArgs are the arguments of the command that computes with o.
 func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 	args := []string{serveEngineName, "--model", o.model, "--alias", o.baseName(),
-		"--ctx-size", strconv.Itoa(o.ctx), "--parallel", strconv.Itoa(o.parallel), "--threads", strconv.Itoa(o.threads),
+		"--ctx-size", strconv.Itoa(o.ctx), "--parallel", strconv.Itoa(o.parallel), "--threads", strconv.Itoa(o.computing()),
 		"--device", o.device, "--n-gpu-layers", strconv.Itoa(o.gpuLayers),
 		"--cache-type-k", o.typeK, "--cache-type-v", o.typeV, "--flash-attn=" + strconv.FormatBool(o.flashAttn)}
 	named, err := o.named()

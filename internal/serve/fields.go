@@ -177,4 +177,6 @@ func (f *fields) stringOrList(name string, most int) []string {
 }
 
 // isObject tells whether JSON is an object, without decoding it.
-func isObject(raw json.RawMessage) bool { return strings.HasPrefix(strings.TrimSpace(string(raw)), "{") }
+func isObject(raw json.RawMessage) bool {
+	return strings.HasPrefix(strings.TrimSpace(string(raw)), "{")
+}
