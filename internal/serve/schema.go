@@ -34,7 +34,10 @@ type schemaGrammar struct {
 	loose bool              // leave out what a grammar cannot say, instead of refusing it
 }
 
-const deepestSchema = 32
+const (
+	deepestSchema  = 32
+	longestGrammar = 256 << 10 // bytes; it is looked at for every token
+)
 
 // ignored say nothing about what is valid.
 var ignoredKeywords = []string{"title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions",
@@ -253,7 +256,11 @@ func compile(raw json.RawMessage, loose bool, g *schemaGrammar) (string, error) 
 	}
 	g.root, _ = v.(*jinja.Dict)
 	g.loose, g.refs = loose, map[string]string{}
-	return g.value(v, 0)
+	e, err := g.value(v, 0)
+	if err == nil && g.rules.Len()+len(e) > longestGrammar {
+		err = fmt.Errorf("the schema is too large")
+	}
+	return e, err
 }
 
 // readFormat returns the grammar of response_format, "" for any text.

@@ -157,6 +157,9 @@ func (s *splitter) addMarked(mark string) (content string) {
 			break
 		}
 	}
+	for keep < len(s.held) && s.held[len(s.held)-keep-1] == '\n' {
+		keep++ // line ends before a call are not part of the content
+	}
 	content, s.held = s.held[:len(s.held)-keep], s.held[len(s.held)-keep:]
 	return content
 }
