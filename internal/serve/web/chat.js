@@ -90,9 +90,12 @@ async function* events(body) {
   }
 }
 
-function atEnd() {
+// following runs change, and keeps the end in sight for those who see it now.
+function following(change) {
   const log = $("log");
-  return log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+  change();
+  if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
 // answer streams the reply of one pane's model into its card.
@@ -116,18 +119,15 @@ async function answer(pane, card, signal) {
       if (!choice) continue;
       if (choice.delta.content) {
         first = first || performance.now();
-        const follow = atEnd();
         said += choice.delta.content;
-        text.textContent = said;
-        if (follow) $("log").scrollTop = $("log").scrollHeight;
+        following(() => { text.textContent = said; });
       }
       reason = choice.finish_reason || reason;
     }
-    const seconds = (performance.now() - (first || began)) / 1000;
-    const parts = [tokens + " tokens", (tokens / Math.max(seconds, 0.001)).toFixed(0) + " per second"];
+    const parts = [tokens + " tokens in " + ((performance.now() - began) / 1000).toFixed(2) + " s"];
     if (first) parts.push("first after " + (first - began).toFixed(0) + " ms");
     if (reason === "length") parts.push("cut at the limit");
-    meta.textContent = parts.join(", ");
+    following(() => { meta.textContent = parts.join(", "); });
   } catch (e) {
     meta.textContent = e.name === "AbortError" ? "stopped" : e.message;
     meta.classList.toggle("error", e.name !== "AbortError");
