@@ -27,6 +27,7 @@ type serveEngineOptions struct {
 	inferenceOptions
 	alias    string
 	parallel int
+	contexts int
 }
 
 // serveEngineName is the hidden command that computes for serve.
@@ -61,6 +62,7 @@ func (o *serveEngineOptions) addFlags(flags *pflag.FlagSet) {
 	flags.Lookup("ctx-size").Usage = fmt.Sprintf("tokens of one request, prompt and answer (0: what the model was trained with, at most %d)", defaultContext)
 	flags.StringVarP(&o.alias, "alias", "a", "", "name of the base model in requests (default: its file's name)")
 	flags.IntVar(&o.parallel, "parallel", 4, "requests computed at the same time (-np); each has a cache of -c tokens")
+	flags.IntVar(&o.contexts, "contexts", 1, "contexts that compute side by side, each with -t threads and its share of the requests; for small models on the CPU")
 }
 
 // lighterCache makes llama.cpp's own choices the default: with many sequences
@@ -81,7 +83,7 @@ func (o *serveEngineOptions) computing() int {
 	if o.threads > 0 {
 		return o.threads
 	}
-	return max(1, runtime.NumCPU()-1)
+	return max(1, (runtime.NumCPU()-1)/o.contexts)
 }
 
 func (o *serveEngineOptions) check() error {
@@ -92,6 +94,8 @@ func (o *serveEngineOptions) check() error {
 		return fmt.Errorf("--ctx-size %d is negative", o.ctx)
 	case o.parallel < 1 || o.parallel > 256:
 		return fmt.Errorf("--parallel %d is not between 1 and 256", o.parallel)
+	case o.contexts < 1 || o.contexts > o.parallel:
+		return fmt.Errorf("--contexts %d is not between 1 and --parallel %d", o.contexts, o.parallel)
 	case o.typeV == "q8_0" && !o.flashAttn:
 		return errors.New("--cache-type-v q8_0 needs --flash-attn")
 	}
@@ -163,7 +167,7 @@ func (o *serveEngineOptions) checkFiles() error {
 // engineArgs are the arguments of the command that computes with o.
 func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 	args := []string{serveEngineName, "--model", o.model, "--alias", o.baseName(),
-		"--ctx-size", strconv.Itoa(o.ctx), "--parallel", strconv.Itoa(o.parallel), "--threads", strconv.Itoa(o.computing()),
+		"--ctx-size", strconv.Itoa(o.ctx), "--parallel", strconv.Itoa(o.parallel), "--contexts", strconv.Itoa(o.contexts), "--threads", strconv.Itoa(o.computing()),
 		"--device", o.device, "--n-gpu-layers", strconv.Itoa(o.gpuLayers),
 		"--cache-type-k", o.typeK, "--cache-type-v", o.typeV, "--flash-attn=" + strconv.FormatBool(o.flashAttn)}
 	named, err := o.named()
@@ -219,7 +223,7 @@ func (o *serveEngineOptions) run(ctx context.Context, s *ui.Streams) error {
 }
 
 // open loads what the flags name.
-func (o *serveEngineOptions) open(ctx context.Context, sink *wire.Sink, s *ui.Streams) (*batch.Scheduler, func() error, error) {
+func (o *serveEngineOptions) open(ctx context.Context, sink *wire.Sink, s *ui.Streams) (*batch.Group, func() error, error) {
 	named, err := o.named()
 	if err != nil {
 		return nil, nil, ui.Fail(ui.ExitUsage, err)
@@ -242,7 +246,7 @@ func (o *serveEngineOptions) open(ctx context.Context, sink *wire.Sink, s *ui.St
 		sess.adapters = append(sess.adapters, apply)
 		options.Adapters = append(options.Adapters, batch.Adapter{Name: n.name, Apply: []llama.AdapterScale{apply}})
 	}
-	scheduler, err := batch.New(sess.model, options, sink.Emit)
+	scheduler, err := batch.NewGroup(sess.model, options, o.contexts, sink.Emit)
 	if err != nil {
 		return nil, nil, errors.Join(modelError(err), sess.close())
 	}

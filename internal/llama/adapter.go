@@ -6,6 +6,7 @@ import "C"
 
 import (
 	"fmt"
+	"sync/atomic"
 	"unsafe"
 )
 
@@ -14,7 +15,7 @@ type Adapter struct {
 	model  *Model
 	path   string
 	handle *C.struct_llama_adapter_lora
-	users  int // contexts that apply it
+	users  atomic.Int32 // contexts that apply it; they may compute side by side
 }
 
 // AdapterScale is an adapter with the factor that it is applied at, 1 for as
@@ -68,8 +69,8 @@ func (a *Adapter) Close() error {
 	if a.handle == nil {
 		return nil
 	}
-	if a.users > 0 {
-		return fmt.Errorf("close adapter %s: %d contexts still apply it", a.path, a.users)
+	if n := a.users.Load(); n > 0 {
+		return fmt.Errorf("close adapter %s: %d contexts still apply it", a.path, n)
 	}
 	C.llama_adapter_lora_free(a.handle)
 	a.handle = nil
@@ -99,7 +100,7 @@ func (c *Context) SetAdapters(adapters []AdapterScale) error {
 		if rc := C.llama_set_adapter_lora(c.handle, a.Adapter.handle, C.float(a.Scale)); rc != 0 {
 			return fmt.Errorf("set adapter %s: libllama failed with code %d", a.Adapter.path, rc)
 		}
-		a.Adapter.users++
+		a.Adapter.users.Add(1)
 		c.applied = append(c.applied, a)
 	}
 	return nil
@@ -125,7 +126,7 @@ func (c *Context) renew() error {
 
 func (c *Context) detachAdapters() {
 	for _, a := range c.applied {
-		a.Adapter.users--
+		a.Adapter.users.Add(-1)
 	}
 	c.applied = nil
 }

@@ -36,7 +36,7 @@ func (c *Context) Apply(adapters []AdapterScale) error {
 		if rc := C.llama_set_adapter_lora(c.handle, a.Adapter.handle, C.float(a.Scale)); rc != 0 {
 			return fmt.Errorf("apply adapter %s: libllama failed with code %d", a.Adapter.path, rc)
 		}
-		a.Adapter.users++
+		a.Adapter.users.Add(1)
 		c.applied = append(c.applied, a)
 	}
 	return nil

@@ -191,7 +191,9 @@ func hostileChats() (list []hostile) {
 }
 
 func hostileTexts() (list []hostile) {
-	add := func(name, body string, want ...int) { list = append(list, hostile{name, withBody(textPath, body), want}) }
+	add := func(name, body string, want ...int) {
+		list = append(list, hostile{name, withBody(textPath, body), want})
+	}
 	add("no prompt", `{}`, 400)
 	add("prompt empty", `{"prompt":""}`, 400)
 	add("prompt empty list", `{"prompt":[]}`, 400)

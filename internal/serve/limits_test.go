@@ -400,7 +400,7 @@ func TestNothingStaysBehind(t *testing.T) {
 		f.mu.Lock()
 		n := len(f.started)
 		f.mu.Unlock()
-		go func() { f.say(f.wait(t, n + 2)[n], "text") }()
+		go func() { f.say(f.wait(t, n+2)[n], "text") }()
 		response, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)

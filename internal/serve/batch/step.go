@@ -107,8 +107,12 @@ func (s *Scheduler) compute() error {
 	return s.ctx.Decode(s.batch)
 }
 
-// choose samples a token for each sequence, on all processors when there are
-// many: over a large vocabulary that takes as long as the decode.
+// sampledPerWorker is how many logits keep one worker busy for about a
+// millisecond: with fewer, waiting for another costs more than it does.
+const sampledPerWorker = 1 << 18
+
+// choose samples a token for each sequence, on several processors when that is
+// much work: over a large vocabulary it takes as long as the decode.
 func (s *Scheduler) choose(ready []*sequence) {
 	if len(ready) == 0 {
 		return
@@ -121,7 +125,7 @@ func (s *Scheduler) choose(ready []*sequence) {
 		}
 	}
 	var others sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(ready)/4) - 1 {
+	for range min(runtime.GOMAXPROCS(0), len(ready), len(ready)*s.info_.VocabSize/sampledPerWorker) - 1 {
 		others.Go(work)
 	}
 	work()
