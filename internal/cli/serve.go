@@ -76,7 +76,7 @@ func (o *serveOptions) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.port, "port", 8080, "port to listen on (0: any that is free)")
 	flags.StringVar(&o.keyFile, "api-key-file", "", "file with API keys, one a line (also: QLORA_API_KEY)")
 	flags.StringSliceVar(&o.cors, "cors", nil, "origins whose pages may call, such as https://example.org; * for any")
-	flags.StringVar(&o.template, "chat-template-file", "", "Jinja chat template to use instead of the model's")
+	flags.StringVar(&o.template, "chat-template-file", "", "file with a Jinja chat template to use instead of the model's")
 	flags.IntVar(&o.queue, "queue", 256, "requests that wait while all slots are busy; more get status 429")
 	flags.StringVar(&o.maxBody, "max-body", "8MiB", "largest `size` of a request")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "longest time for an answer")
@@ -130,7 +130,7 @@ func (o *serveOptions) run(ctx context.Context, s *ui.Streams) error {
 		return errors.Join(err, ln.Close())
 	}
 	defer e.Close()
-	if err := tellListening(s, ln, e.Info(), site); err != nil {
+	if err := o.tellListening(s, ln, e.Info(), site); err != nil {
 		return errors.Join(err, ln.Close())
 	}
 	if err := serve.New(e, site).Listen(ctx, ln, o.drain); err != nil {
@@ -161,9 +161,9 @@ func (o *serveOptions) startEngine(ctx context.Context, s *ui.Streams) (*child.C
 	return e, err
 }
 
-func tellListening(s *ui.Streams, ln net.Listener, info engine.Info, site serve.Options) error {
+func (o *serveOptions) tellListening(s *ui.Streams, ln net.Listener, info engine.Info, site serve.Options) error {
 	models := append([]string{info.Model}, info.Adapters...)
-	address := "http://" + ln.Addr().String()
+	address := "http://" + net.JoinHostPort(o.host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port))
 	s.Infof("qlora: %s at %s, %s of %d tokens; the interrupt key ends\n",
 		english.WordSeries(models, "and"), address, english.Plural(info.Slots, "slot", ""), info.Ctx)
 	if len(site.Keys) > 0 {

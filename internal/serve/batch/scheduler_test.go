@@ -262,3 +262,65 @@ func TestWhatCannotBeMet(t *testing.T) {
 		}
 	}
 }
+
+// TestGraphsAreNotShared decodes batches of the same shape for one adapter after
+// the other: libllama would compute the second with the graph of the first.
+func TestGraphsAreNotShared(t *testing.T) {
+	at := open(t, 1)
+	for _, name := range []string{"", "one", "two", "one", ""} {
+		r := greedy(name, "in the function", 1)
+		want := at.alone(t, r)
+		if got, _, err := ask(t, at, r); err != nil || got != want {
+			t.Errorf("%q: %q (%v), alone %q", name, got, err, want)
+		}
+	}
+}
+
+// TestGroupsShare answers as one scheduler does.
+func TestGroupsShare(t *testing.T) {
+	at := open(t, 1)
+	g, err := batch.NewGroup(at.model, batch.Options{Name: "base", Ctx: 128, Slots: 4, Context: llama.ContextOptions{Threads: 1},
+		Adapters: []batch.Adapter{{Name: "one", Apply: []llama.AdapterScale{{Adapter: at.adapters[0], Scale: 1}}}}},
+		2, func(items []engine.Item) { at.Router.Deliver(items) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := g.Info().Slots; got != 4 {
+		t.Errorf("%d slots", got)
+	}
+	single := at.Router
+	at.Router = engine.NewRouter(g.Info(), g.Do)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- g.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := errors.Join(<-done, g.Close()); err != nil {
+			t.Error(err)
+		}
+		at.Router = single
+	})
+	var all sync.WaitGroup
+	for i := range 16 {
+		r := greedy([]string{"", "one"}[i%2], fmt.Sprintf("%d the function", i), 5)
+		want := at.alone(t, r)
+		all.Go(func() {
+			if got, _, err := ask(t, at, r); err != nil || got != want {
+				t.Errorf("request %d: %q (%v), alone %q", i, got, err, want)
+			}
+		})
+	}
+	all.Wait()
+	for range 10 { // cancelled in both members
+		ctx, cancel := context.WithCancel(t.Context())
+		s, err := at.Generate(ctx, greedy("one", "the", 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		s.Close()
+	}
+	if _, f, err := ask(t, at, greedy("one", "the", 3)); err != nil || f.Generated != 3 {
+		t.Errorf("afterwards: %+v, %v", f, err)
+	}
+}
