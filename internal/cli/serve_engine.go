@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -205,6 +207,8 @@ func spawnEngine(args []string) (*child.Process, error) {
 
 // run computes for the server at the other end of the inherited connection.
 func (o *serveEngineOptions) run(ctx context.Context, s *ui.Streams) error {
+	// signals are the server's business: what is under way ends with the connection
+	signal.Ignore(os.Interrupt, syscall.SIGTERM)
 	conn, err := child.Inherited()
 	if err != nil {
 		return ui.Fail(ui.ExitUsage, err, "this command is started by qlora serve; run that instead")
@@ -218,8 +222,7 @@ func (o *serveEngineOptions) run(ctx context.Context, s *ui.Streams) error {
 		}
 		return &reported{code: exitCode(err)} // the server says it
 	}
-	// Signals are the server's business: what is under way ends with the connection.
-	return errors.Join(wire.Serve(context.WithoutCancel(ctx), conn, &sink, scheduler), closeAll())
+	return errors.Join(wire.Serve(ctx, conn, &sink, scheduler), closeAll())
 }
 
 // open loads what the flags name.

@@ -81,7 +81,7 @@ func hostileParameters() (list []hostile) {
 	both("stop", `[1]`, 400)
 	both("stop", `[null]`, 400)
 	both("stop", `{"a":1}`, 400)
-	both("stop", `["`+strings.Repeat("x", 10000)+`"]`, 200)
+	both("stop", `["`+strings.Repeat("x", 10000)+`"]`, 400)
 	both("stop", `[`+strings.Repeat(`"a",`, 99)+`"a"]`, 400)
 	both("logit_bias", `{"x":1}`, 400)
 	both("logit_bias", `{"1":1000}`, 400)

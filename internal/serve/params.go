@@ -23,6 +23,8 @@ type common struct {
 
 const (
 	mostStops   = 16
+	longestStop = 256  // bytes; every token is compared with all of them
+	mostBiases  = 1024 // likewise
 	mostChoices = 128
 	mostTokens  = 1 << 24
 )
@@ -68,6 +70,9 @@ func readStops(f *fields, c *common) {
 		if stop == "" {
 			f.fail(badParam("stop", "stop: an empty string stops nothing"))
 		}
+		if len(stop) > longestStop {
+			f.fail(badParam("stop", "stop: at most %d bytes each", longestStop))
+		}
 	}
 }
 
@@ -75,6 +80,10 @@ func readStops(f *fields, c *common) {
 func readBias(f *fields, c *common) {
 	var biases map[string]float32
 	if !f.into("logit_bias", &biases, "an object of token ids and numbers") {
+		return
+	}
+	if len(biases) > mostBiases {
+		f.fail(badParam("logit_bias", "logit_bias: at most %d tokens", mostBiases))
 		return
 	}
 	c.sampling.Bias = map[int32]float32{}
