@@ -29,6 +29,9 @@ func TestManualIsComplete(t *testing.T) {
 	}
 	link := regexp.MustCompile(`\]\(([a-z0-9-]+)\.md\)`)
 	everyCommand(t, func(t *testing.T, cmd *cobra.Command) {
+		if cmd.Hidden {
+			return
+		}
 		p := pages[strings.ReplaceAll(cmd.CommandPath(), " ", "-")]
 		if p == nil {
 			t.Fatal("no page")

@@ -47,7 +47,7 @@ func newEngine(t *testing.T, slots int) engine.Engine {
 			t.Fatal(err)
 		}
 		adapters = append(adapters, a)
-		o.Adapters = append(o.Adapters, batch.Adapter{Name: name, Apply: []llama.AdapterScale{{Adapter: a, Scale: 0.05}}})
+		o.Adapters = append(o.Adapters, batch.Adapter{Name: name, Apply: []llama.AdapterScale{{Adapter: a, Scale: 0.15}}})
 	}
 	var router *engine.Router
 	s, err := batch.New(m, o, func(items []engine.Item) { router.Deliver(items) })
