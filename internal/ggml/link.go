@@ -8,6 +8,7 @@ package ggml
 
 // #cgo CFLAGS: -std=gnu11 -O3
 // #cgo LDFLAGS: -lm
+// #cgo linux LDFLAGS: -Wl,--wrap=llamafile_sgemm
 import "C"
 
 import (
