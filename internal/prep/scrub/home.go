@@ -31,8 +31,8 @@ var homePlaces = []struct{ literal, exact string }{
 	{"/users/", "/Users/"},
 	{`:\users\`, ""},
 	{`:\\users\\`, ""},
-	{"projects/-users-", ""}, // folders that are named after a path
-	{"projects/-home-", ""},
+	{"-users-", ""}, // folders that are named after a path, with dashes for what separates its parts
+	{"-home-", ""},
 }
 
 // detectHome looks at the name that follows text[start:end].
@@ -42,6 +42,9 @@ func detectHome(sc *scan, r *rule, exact, text string, start, end int) {
 	}
 	stop := end
 	folder := text[end-1] == '-'
+	if folder && !beginsFolder(text, start) {
+		return
+	}
 	for stop < len(text) && homeBytes.has(text[stop]) && !(folder && text[stop] == '-') {
 		stop++
 	}
@@ -92,4 +95,13 @@ func beginsPath(text string, start int) bool {
 		}
 	}
 	return false
+}
+
+// beginsFolder tells whether the name of a folder begins at start, or a drive
+// letter before it, as in C--Users-NAME.
+func beginsFolder(text string, start int) bool {
+	if start >= 2 && text[start-1] == '-' && wordBytes.has(text[start-2]) {
+		start -= 2
+	}
+	return start == 0 || text[start-1] == '/' || text[start-1] == '\\'
 }

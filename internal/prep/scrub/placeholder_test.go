@@ -101,6 +101,7 @@ func TestNotPersonal(t *testing.T) {
 		"ada@example.com", "bob@mail.example.org", "root@localhost", "noreply@github.com", "1+ada@users.noreply.github.com", "git@github.com:a/b.git",
 		"user@gmail.com", "icon@2x.png", "pkg@v1.2.version", "aes256-gcm@openssh.com", "to@-dash.com", "f@.got.plt", "unit@3.service",
 		"/home/user/x", "/home/runner/work", "/Users/runner/x", "/home/polls.com/static/", "/home/media/a", "/home/hadoop/x", "/home/path/to/x", "http://john%20doe@www.corp.net/", `C:\Users\Public\x`, "/root/.ssh",
+		"the-home-adabyron-x", "run --home-adabyron-x", "-home-user-src/a.jsonl", "-Users-runner-work",
 		"postgres://user:pass@localhost/x", "postgres://postgres:password@db.corp.net/x", "redis://:secret@localhost:6379", "https://me:s3cret@host.test/",
 		"mysql://scott:tiger@db1/x", "mongodb://val:psw@127.0.0.1/x", "https://ann:moonbeam@localhost:8080/", "Basic QW5uOk1vb25CZWFt", "message://%3c330e7f840905021726r6a4ba78dkf1fd71420c1bf6ff@mail.example.com%3e",
 		"postgresql://postgres:airflow@postgres/airflow", "amqp://app:rabbit1@rabbit1:5672",

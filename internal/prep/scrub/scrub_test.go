@@ -24,6 +24,9 @@ func TestCleanReplaces(t *testing.T) {
 		{"email", "From: Ada <ada.byron@analytical.io>", "ada.byron"},
 		{"home-directory", "/home/adabyron/src/a.go", "adabyron"},
 		{"home-directory", `C:\Users\Ada Byron\Desktop`, "Ada Byron"},
+		{"home-directory", "-home-adabyron-src-engine/1f.jsonl", "adabyron"},
+		{"home-directory", "claude/-Users-adabyron-src-engine/1f.jsonl", "adabyron"},
+		{"home-directory", "C--Users-adabyron-src-engine/1f.jsonl", "adabyron"},
 		{"extra", "about project falcon", "falcon"},
 	} {
 		counts := map[string]int{}
