@@ -17,6 +17,7 @@ type converter struct {
 	own     *owners
 	given   []tool          // of the options
 	learnt  map[string]tool // from the calls of the input
+	cleaned cleanedTools
 	report  *Report
 	barLock sync.Mutex
 }
@@ -27,7 +28,7 @@ type converter struct {
 // write. A part of the work surveys all and converts its own.
 func Convert(ctx context.Context, o Options) (*Report, error) {
 	c := &converter{o: o.withDefaults(), own: newOwners(), report: newReport()}
-	c.given = c.o.tools()
+	c.given, c.cleaned.seen = c.o.tools(), map[string]cleanedTool{}
 	var err error
 	if c.in, err = findSources(o.Sources, o.Out); err != nil {
 		return nil, err

@@ -27,13 +27,12 @@ func (c *converter) finish(talk *Conversation, s *session, report *Report) []*Co
 	}
 	found := map[string]int{}
 	c.clean(talk, found, report)
-	for rule, n := range found {
-		report.Redacted[rule] += n
-	}
+	report.redact(found)
 	if len(found) > 0 && c.o.DropSecrets {
 		report.Dropped.Add(reasonSecret, 1)
 		return nil
 	}
+	c.cleanOrigin(talk, s, report)
 	if c.o.Thinking == ThinkingTags {
 		for i := range talk.Messages {
 			talk.Messages[i].tag()
@@ -105,6 +104,7 @@ func (c *converter) clean(talk *Conversation, found map[string]int, report *Repo
 			return c.o.Cleaner.Clean(text, found)
 		}
 		talk.system = clean(talk.system)
+		talk.declared = c.cleanTools(talk.declared, found)
 	}
 	for i := range talk.Messages {
 		m := &talk.Messages[i]

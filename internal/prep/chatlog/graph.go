@@ -16,6 +16,7 @@ type session struct {
 	cycles   int                 // links that were cut because they closed a circle
 	copies   int                 // records whose uuid came before in the same file
 	results  string              // folder of stored tool results; "" when there is none
+	folder   string              // that the session began in; "" where the input does not say
 	system   string              // system prompt, where the input has it
 	tools    []tool              // declared tools, where the input has them
 	servers  int                 // tools that the server runs, which are left out
@@ -96,6 +97,9 @@ func (s *session) note(r *record) {
 	}
 	if r.ForkedFrom != "" && !slices.Contains(s.origins, r.ForkedFrom) {
 		s.origins = append(s.origins, r.ForkedFrom)
+	}
+	if s.folder == "" {
+		s.folder = r.Folder
 	}
 	if r.Type == typeLastPrompt && r.LeafUUID != "" {
 		s.leaf = r.LeafUUID

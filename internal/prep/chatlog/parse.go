@@ -107,6 +107,8 @@ func (p *parser) envelope(r *record, key, value []byte) {
 		r.LeafUUID = scan.Text(value)
 	case "sessionId", "session_id":
 		r.Session = p.name(value)
+	case "cwd":
+		r.Folder = p.name(value)
 	case "timestamp":
 		if t, err := time.Parse(time.RFC3339Nano, scan.Text(value)); err == nil {
 			r.time = t

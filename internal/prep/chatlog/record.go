@@ -13,6 +13,7 @@ type record struct {
 	LeafUUID      string // of last-prompt and summary
 	Session       string
 	ForkedFrom    string // session that the record was copied from
+	Folder        string // that the program worked in
 	Thread        string // of a capture: the call that started the sub-agent
 	Sidechain     bool
 	Meta          bool

@@ -89,10 +89,15 @@ func (rep *Report) merge(o *Report) {
 	rep.Types.Merge(o.Types)
 	rep.Dropped.Merge(o.Dropped)
 	rep.Held.Merge(o.Held)
-	for rule, n := range o.Redacted {
+	rep.redact(o.Redacted)
+	rep.problems(o.Problems, o.Skipped)
+}
+
+// redact adds what was redacted, by rule.
+func (rep *Report) redact(found map[string]int) {
+	for rule, n := range found {
 		rep.Redacted[rule] += n
 	}
-	rep.problems(o.Problems, o.Skipped)
 }
 
 // strict is the error that the first of some problems makes of a strict run.
