@@ -51,8 +51,11 @@ func (c *converter) describe() {
 		rep.Bytes += src.size
 		rep.Kinds.Add(string(src.kind), 1)
 	}
-	rep.problems(c.in.problems, len(c.in.problems))
-	rep.Dropped.Add(reasonDamaged, len(c.in.problems))
+	if c.first() {
+		rep.problems(c.in.problems, len(c.in.problems))
+		rep.Dropped.Add(reasonDamaged, len(c.in.problems))
+		rep.Dropped.Add(reasonLink, c.in.links)
+	}
 	if c.o.Total != nil {
 		c.o.Total(2 * rep.Bytes)
 	}
@@ -190,9 +193,12 @@ func (c *converter) owns(t task, unit uint64) bool {
 	return t.source.alone() || c.o.Shard.Owns(fmt.Sprintf("%s#%d", t.source.name, uint32(unit)))
 }
 
+// first tells whether this part reports what all parts see.
+func (c *converter) first() bool { return c.o.Shard.Index <= 1 }
+
 // counts tells whether this part reports what reading the task showed: all
 // parts read the larger files, so the first one does.
-func (c *converter) counts(t task) bool { return t.source.alone() || c.o.Shard.Index <= 1 }
+func (c *converter) counts(t task) bool { return t.source.alone() || c.first() }
 
 func (c *converter) convert(t task, p *parser) (written, error) {
 	rd, err := t.load(p)

@@ -8,6 +8,7 @@ const (
 	reasonTorn      = "torn last line"
 	reasonTooLong   = "over-long line"
 	reasonDamaged   = "damaged file"
+	reasonLink      = "link to a folder, not followed"
 
 	reasonCopy        = "record repeated in its file"
 	reasonAbandoned   = "record on an abandoned branch"

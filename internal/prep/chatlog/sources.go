@@ -32,6 +32,7 @@ type source struct {
 type inputs struct {
 	sources  []source
 	others   int // files that hold no conversations
+	links    int // links to folders, which are not followed
 	problems []prep.Problem
 }
 
@@ -56,6 +57,11 @@ func findSources(roots []string, skip string) (*inputs, error) {
 }
 
 func (in *inputs) walk(root, prefix, skip string) error {
+	if info, err := os.Stat(root); err == nil && info.IsDir() {
+		if root, err = filepath.EvalSymlinks(root); err != nil { // WalkDir follows no link, the first neither
+			return err
+		}
+	}
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -70,14 +76,14 @@ func (in *inputs) walk(root, prefix, skip string) error {
 			return nil
 		}
 		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) && path != root { // a link that leads nowhere
+		switch {
+		case err != nil && path != root && d.Type()&fs.ModeSymlink != 0: // it leads nowhere, or in a circle
 			in.others++
-			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
-		}
-		if info.Mode().IsRegular() {
+		case info.IsDir():
+			in.links++
+		case info.Mode().IsRegular():
 			return in.look(source{path: path, name: prefix + nameIn(root, path), size: info.Size()})
 		}
 		return nil
