@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/dustin/go-humanize"
@@ -88,6 +89,7 @@ func (o *logs2sftOptions) options(cmd *cobra.Command) (out chatlog.Options, free
 		return out, free, invalidInput(err)
 	}
 	out.Tokenizer = vocab.Vocab()
+	out.TokenizerID = fmt.Sprintf("%s %d", filepath.Base(o.model), vocab.Vocab().Size())
 	return out, func() { _ = vocab.Close() }, nil // nothing to do about it, and nothing lost
 }
 

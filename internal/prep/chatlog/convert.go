@@ -147,7 +147,7 @@ type keyed struct {
 
 // write reads everything again and converts it.
 func (c *converter) write(ctx context.Context) error {
-	hash, err := shard.OptionsHash(c.o.shape())
+	hash, err := c.o.identity(c.in)
 	if err != nil {
 		return err
 	}

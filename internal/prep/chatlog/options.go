@@ -39,6 +39,7 @@ type Options struct {
 	System      string            // system message for every conversation; "": that of the input
 	Window      int               // tokens of a conversation at most; 0: no limit
 	Tokenizer   Tokenizer         `json:"-"` // nil: tokens are estimated, see EstimatedBytes
+	TokenizerID string            // names the vocabulary of Tokenizer; part of a run's identity
 	Cleaner     Cleaner           `json:"-"` // nil: secrets stay
 	CleanerID   string            // names what Cleaner finds and writes; part of a run's identity
 	DropSecrets bool              // leave out conversations in which Cleaner finds something
@@ -115,8 +116,24 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// shape is the part of the options that decides what is written.
-func (o Options) shape() Options {
+// identity hashes what decides what is written, so that only parts of one run
+// are joined: the options that JSON shows, and the names and sizes of the
+// input's files. Where they lie plays no part.
+func (o Options) identity(in *inputs) (string, error) {
+	type file struct {
+		Name string
+		Size int64
+	}
+	var files []file
+	for _, src := range in.sources {
+		files = append(files, file{src.name, src.size})
+		for _, reply := range src.replies {
+			files = append(files, file{reply.name, reply.size})
+		}
+	}
 	o.Sources, o.Out, o.Workers, o.Shard = nil, "", 0, shard.Spec{}
-	return o
+	return shard.OptionsHash(struct {
+		Options
+		Files []file
+	}{o, files})
 }

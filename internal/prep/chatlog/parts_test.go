@@ -3,12 +3,15 @@ package chatlog
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/shard"
 )
 
@@ -95,4 +98,64 @@ func shards(t *testing.T, o Options, n int) []byte {
 		t.Fatal(err)
 	}
 	return read(t, merged)
+}
+
+// What all parts see is reported by one of them, so that joining counts it
+// once.
+func TestPartsCountProblemsOnce(t *testing.T) {
+	dir, out := tree(t), t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "broken.zip"), []byte("PK\x03\x04"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := Convert(context.Background(), Options{Sources: []string{dir}, Out: filepath.Join(out, "whole")})
+	if err != nil || whole.Dropped[reasonDamaged] != 1 || whole.Dropped[reasonLink] != 1 {
+		t.Fatalf("%v, dropped %v", err, whole)
+	}
+	joined := prep.Tally{}
+	skipped := 0
+	for i := range 3 {
+		part, err := Convert(context.Background(), Options{Sources: []string{dir}, Out: filepath.Join(out, fmt.Sprint(i)), Shard: shard.Spec{Index: i + 1, Count: 3}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		joined.Merge(part.Dropped)
+		skipped += part.Skipped
+	}
+	if !maps.Equal(joined, whole.Dropped) || skipped != whole.Skipped {
+		t.Errorf("parts: %d skipped, %v\nwhole: %d skipped, %v", skipped, joined, whole.Skipped, whole.Dropped)
+	}
+}
+
+// Parts of other inputs, or measured with another vocabulary, are not joined.
+func TestForeignParts(t *testing.T) {
+	one, two, out := logFile{"a.jsonl", []string{userLine("u1", "", "hi"), replyLine("a1", "u1", "m1", "hello")}}, t.TempDir(), t.TempDir()
+	part := func(o Options, i int, text string) string {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(two, one.name), []byte(strings.Join(one.lines, "\n")+text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		o.Sources, o.Out, o.Shard = []string{two}, filepath.Join(out, fmt.Sprint(i)), shard.Spec{Index: i, Count: 2}
+		if _, err := Convert(context.Background(), o); err != nil {
+			t.Fatal(err)
+		}
+		return o.Out
+	}
+	for _, tt := range []struct {
+		o    Options
+		text string
+		same bool
+	}{
+		{Options{Workers: 3}, "", true},
+		{Options{}, "\n{}", false},
+		{Options{Window: 700}, "", false},
+		{Options{TokenizerID: "other.gguf 5"}, "", false},
+	} {
+		_, err := shard.Merge(context.Background(), filepath.Join(out, "all"), []string{part(Options{}, 1, ""), part(tt.o, 2, tt.text)})
+		if errors.Is(err, shard.ErrForeign) == tt.same || (err == nil) != tt.same {
+			t.Errorf("%v %q: %v", tt.o, tt.text, err)
+		}
+	}
 }
