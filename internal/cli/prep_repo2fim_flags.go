@@ -38,7 +38,7 @@ func (o *repo2fimOptions) addFlags(cmd *cobra.Command) {
 	flags.IntVar(&o.MaxChars, "max-chars", o.MaxChars, "bytes of a record's text; about a third as many tokens")
 	flags.IntVarP(&o.MaxTokens, "ctx-size", "c", 0, "tokens of a record, in place of --max-chars")
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file whose vocabulary counts the tokens of -c")
-	flags.IntVar(&o.MaxMiddle, "max-middle", o.MaxMiddle, "bytes of a middle")
+	flags.IntVar(&o.MaxMiddle, "max-middle", o.MaxMiddle, "bytes of a middle; at most half of --max-chars")
 	flags.IntVar(&o.PerFile, "per-file", o.PerFile, "records of one file at most")
 	flags.Int64Var(&o.MaxFile, "max-file", o.MaxFile, "bytes of a file at most; longer ones are left out")
 	enumVar(flags, &o.Redact, "redact", redactMask, redactModes, "secrets and personal data: mask them, drop files that hold any, or leave them")
@@ -66,6 +66,9 @@ func (o *repo2fimOptions) parse(flags *pflag.FlagSet) error {
 		return errors.New("-c and --max-chars both bound a record: give one of them")
 	case o.model != "" && o.MaxTokens == 0:
 		return errors.New("-m counts the tokens of -c, which is missing")
+	}
+	if !flags.Changed("max-middle") {
+		o.MaxMiddle = min(o.MaxMiddle, o.MaxChars/2)
 	}
 	return o.Check()
 }

@@ -182,9 +182,13 @@ var errNoGit = errors.New("git is not installed")
 
 // walk lists the files under dir that no .gitignore excludes.
 func walk(ctx context.Context, dir string) ([]string, error) {
+	dir, err := filepath.EvalSymlinks(dir) // WalkDir follows no link, the first neither
+	if err != nil {
+		return nil, err
+	}
 	ig := newIgnore(dir)
 	var paths []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
