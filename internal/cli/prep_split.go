@@ -146,7 +146,7 @@ func (o *splitOptions) run(ctx context.Context, s *ui.Streams) error {
 	defer limitMemory(o.SignatureRAM + room)()
 	bar := &byteProgress{s: s, label: "reading data"}
 	o.Total, o.Progress, o.Phase = bar.start, bar.add, bar.phase
-	if !o.Shard.Whole() {
+	if o.Shard.Part() {
 		return o.runPart(ctx, s, bar)
 	}
 	m, err := split.Split(ctx, o.Options)

@@ -72,7 +72,7 @@ func TestWorkersAndShards(t *testing.T) {
 				t.Errorf("%s, %d workers: %d bytes, want %d", format, workers, len(got), len(want))
 			}
 		}
-		for _, n := range []int{2, 7} {
+		for _, n := range []int{1, 2, 7} {
 			if got := shards(t, o, n); !bytes.Equal(got, want) {
 				t.Errorf("%s, %d parts: %d bytes, want %d", format, n, len(got), len(want))
 			}

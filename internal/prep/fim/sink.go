@@ -18,7 +18,7 @@ type sink interface {
 // at once what joining its parts would give: its records come in order and
 // without copies as they are.
 func newSink(o Options, identity string) (sink, error) {
-	if o.Shard.Whole() {
+	if !o.Shard.Part() {
 		f, err := prep.Create(o.Out)
 		return &wholeSink{file: f}, err
 	}

@@ -25,7 +25,7 @@ func keyLine(k Key, size int64) ([]byte, error) {
 type keysFile struct{ file *prep.File }
 
 func newKeys(out string, h Header) (*keysFile, error) {
-	if h.Whole() {
+	if !h.Part() {
 		return &keysFile{}, nil
 	}
 	f, err := prep.Create(KeysPath(out))

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// Spec is part Index of Count, from 1. The zero Spec is the whole work.
+// Spec is part Index of Count, from 1. The zero Spec is the whole work, and 1 of
+// 1 a part that holds all of it.
 type Spec struct {
 	Index int `json:"index"`
 	Count int `json:"count"`
@@ -17,7 +18,7 @@ type Spec struct {
 // ErrSpec is wrapped by the errors of Parse.
 var ErrSpec = errors.New("want i/n with 1 <= i <= n, such as 2/7")
 
-// Parse reads "i/n". The empty text and "1/1" are the whole work.
+// Parse reads "i/n". The empty text is the whole work.
 func Parse(text string) (Spec, error) {
 	if text == "" {
 		return Spec{}, nil
@@ -27,9 +28,6 @@ func Parse(text string) (Spec, error) {
 	n, err2 := strconv.Atoi(second)
 	if err1 != nil || err2 != nil || i < 1 || i > n {
 		return Spec{}, fmt.Errorf("shard %q: %w", text, ErrSpec)
-	}
-	if n == 1 {
-		return Spec{}, nil
 	}
 	return Spec{Index: i, Count: n}, nil
 }
@@ -44,6 +42,10 @@ func (s Spec) String() string {
 
 // Whole tells that there are no other parts.
 func (s Spec) Whole() bool { return s.Count <= 1 }
+
+// Part tells that the work is to be put together with other parts, of which
+// there may be none.
+func (s Spec) Part() bool { return s.Count > 0 }
 
 // Owns tells whether the unit of work named key belongs to this part. Of the
 // parts of one count exactly one owns a key, on every machine.

@@ -36,9 +36,6 @@ type Writer struct {
 // goes to the folder of out, which is made when it is missing.
 func NewWriter(out string, h Header) (*Writer, error) {
 	h.Format, h.Version = format, version
-	if h.Whole() {
-		h.Spec = Spec{Index: 1, Count: 1}
-	}
 	dir := filepath.Dir(out)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("make the folder of %s: %w", out, err)
@@ -98,7 +95,7 @@ func (w *Writer) remember(key Key, at place) error {
 	head := len(e)
 	e = binary.BigEndian.AppendUint64(e, uint64(w.offset))
 	e = binary.BigEndian.AppendUint64(e, uint64(w.line.Len()))
-	if !w.header.Whole() {
+	if w.header.Part() {
 		text, err := keyLine(key, int64(w.line.Len()))
 		if err != nil {
 			return err

@@ -287,17 +287,13 @@ func TestSameBytes(t *testing.T) {
 	for _, n := range []int{1, 2, 7} {
 		p := o
 		p.Parts = filepath.Join(dir, fmt.Sprint("parts", n))
-		if n > 1 {
-			for i := range n {
-				p.Shard.Index, p.Shard.Count = i+1, n
-				if _, err := Part(context.Background(), p); err != nil {
-					t.Fatal(err)
-				}
+		for i := range n {
+			p.Shard.Index, p.Shard.Count = i+1, n
+			if _, err := Part(context.Background(), p); err != nil {
+				t.Fatal(err)
 			}
-			p.Shard = o.Shard
-		} else {
-			p.Parts = ""
 		}
+		p.Shard = o.Shard
 		if _, err := Split(context.Background(), p); err != nil {
 			t.Fatal(err)
 		}

@@ -80,7 +80,7 @@ func (o Options) Check() error {
 		return errors.New("the longest allowed record is shorter than the shortest")
 	case (o.MinTokens > 0 || o.MaxTokens > 0) && o.Tokens == nil:
 		return errors.New("limits in tokens need a model's vocabulary")
-	case !o.Shard.Whole() && o.Parts == "":
+	case o.Shard.Part() && o.Parts == "":
 		return errors.New("a shard needs the folder of parts to write to")
 	}
 	return nil
@@ -128,10 +128,10 @@ func (o Options) blockSize() int64 {
 
 // spillDir is where temporary files go.
 func (o Options) spillDir() string {
-	if o.Shard.Whole() {
-		return o.OutDir
+	if o.Shard.Part() {
+		return o.Parts
 	}
-	return o.Parts
+	return o.OutDir
 }
 
 func (o Options) phase(what string) {

@@ -23,7 +23,7 @@ func (s *scanner) total() {
 	}
 	var total int64
 	for b := range blocksOf(s.inputs, s.o.blockSize()) {
-		if s.o.Shard.Whole() {
+		if !s.o.Shard.Part() {
 			total += 2 * (b.end - b.start)
 		} else if owns(s.o.Shard)(b) {
 			total += b.end - b.start

@@ -210,7 +210,7 @@ func (m *Manifest) collect(o Options) error {
 	if len(m.Inputs) > maxInputs {
 		return errors.New("too many data files")
 	}
-	if !o.Force && o.Shard.Whole() {
+	if !o.Force && !o.Shard.Part() {
 		if err := guard(outputs, known); err != nil {
 			return err
 		}
