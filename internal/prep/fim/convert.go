@@ -210,7 +210,7 @@ func (r *run) write(y *yield) error {
 	if y.reason != "" || y.err != nil {
 		return nil
 	}
-	key := shard.Key{Order: fmt.Sprintf("%06d\x00%s", r.number, y.path)}
+	key := shard.Key{Order: fmt.Sprintf("%06d\x00%s", r.number, byteOrder(y.path))}
 	for i, record := range y.records {
 		key.ID = fmt.Sprintf("%s\x00%s\x00%d", y.lang, y.hash, i)
 		if err := r.out.write(key, record); err != nil {
@@ -218,6 +218,17 @@ func (r *run) write(y *yield) error {
 		}
 	}
 	return nil
+}
+
+// byteOrder spells a path, whose bytes need not be UTF-8, as text that sorts
+// as the bytes do and tells all paths apart: each byte becomes the character
+// of its number.
+func byteOrder(path string) string {
+	text := make([]rune, len(path))
+	for i := range len(path) {
+		text[i] = rune(path[i])
+	}
+	return string(text)
 }
 
 // failed tells which errors of a file end the run.

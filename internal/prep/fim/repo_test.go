@@ -196,10 +196,10 @@ func TestShards(t *testing.T) {
 	for i := range 40 {
 		files[fmt.Sprintf("d%d/f%d.go", i%5, i)] = "package p\n\n" + body(i%30)
 	}
-	one, two := tree(t, files), filepath.Join(t.TempDir(), "second")
-	if err := os.CopyFS(two, os.DirFS(one)); err != nil {
-		t.Fatal(err)
+	for i, name := range []string{"a漢", "a\xff", "a\xc0", "a\xf0"} { // only the bytes tell the last three apart
+		files[name+".go"] = "package p\n\n" + body(100+i)
 	}
+	one, two := tree(t, files), tree(t, files)
 	o := DefaultOptions()
 	o.Repos = append([]string{one, two}, stdlib(t)[0])
 	whole, _ := convert(t, o)
@@ -216,12 +216,6 @@ func TestShards(t *testing.T) {
 				t.Fatal(err)
 			}
 			parts = append(parts, o.Out)
-		}
-		if n == 1 { // a run of one part is whole and has no keys
-			if got, err := os.ReadFile(parts[0]); err != nil || !bytes.Equal(got, whole) {
-				t.Errorf("one part differs, %v", err)
-			}
-			continue
 		}
 		out := filepath.Join(t.TempDir(), "merged.jsonl")
 		if _, err := shard.Merge(context.Background(), out, parts); err != nil {
