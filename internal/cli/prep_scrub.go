@@ -20,9 +20,11 @@ Equal secrets get equal replacements, <redacted-0123456789>, by a hash with the
 seed. Whoever knows the seed can test a guess: where secrets are guessable, add
 a key of your own with --redact-key-file.
 
-JSONL is read record by record and its strings are cleaned after decoding; any
-other file is cleaned line by line. No pattern finds every secret: look through
-the output before you share it. Counts are shown by rule, never a value.`
+JSONL is read record by record and its strings are cleaned after decoding; with
+--text any text is cleaned line by line. No pattern finds every secret: look
+through the output before you share it. Counts are shown by rule, never a value.
+
+Without FILE, or for -, standard input is read. Several files become one.`
 
 type scrubOptions struct {
 	redaction
@@ -96,8 +98,12 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 	job := scrubJob{options: o, scrubber: scrubber, in: s.In, paths: paths, out: out, report: &report, progress: bar.add}
 	err = job.run(ctx)
 	bar.finish()
-	if err != nil {
+	switch {
+	case err != nil:
 		return prepFailure(err)
+	case report.Skipped > 0 && report.Records+report.Dropped == 0:
+		return ui.Fail(ui.ExitInvalid, fmt.Errorf("no line of the input can be used: %s", report.Problems[0]),
+			"JSONL is wanted; --text cleans any other text, which must not be compressed")
 	}
 	if err := out.Commit(); err != nil {
 		return err

@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -36,6 +38,7 @@ type scrubJob struct {
 // scrubBatch is a run of lines of one file and what became of them.
 type scrubBatch struct {
 	path   string
+	first  bool        // of its file
 	lines  []prep.Line // of their data only the length counts
 	data   []byte      // of all lines
 	size   int64       // bytes of the file
@@ -88,7 +91,9 @@ func (j *scrubJob) read(ctx context.Context, emit func(*scrubBatch) error) error
 // readFile reads one input; - is standard input.
 func (j *scrubJob) readFile(ctx context.Context, path string, emit func(*scrubBatch) error) error {
 	in := j.in
-	if path != "-" {
+	if path == "-" {
+		in = newInterruptible(ctx, in)
+	} else {
 		f, err := os.Open(path)
 		if err != nil {
 			return fmt.Errorf("open input: %w", err)
@@ -98,6 +103,7 @@ func (j *scrubJob) readFile(ctx context.Context, path string, emit func(*scrubBa
 	}
 	lines := prep.NewLines(in, 0)
 	b := newScrubBatch(path)
+	b.first = true
 	for ctx.Err() == nil {
 		line, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -139,13 +145,21 @@ func (j *scrubJob) clean(b *scrubBatch) {
 	b.data, b.lines = nil, nil
 }
 
-// write puts the results into the output in order.
+// write puts the results into the output in order. A file whose last line has
+// no end gets one when another follows.
 func (j *scrubJob) write(ctx context.Context, ordered <-chan *scrubBatch) error {
+	open := false
 	for b := range ordered {
 		select {
 		case <-b.done:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if len(b.out) > 0 {
+			if open && b.first {
+				b.out = append([]byte{'\n'}, b.out...)
+			}
+			open = b.out[len(b.out)-1] != '\n'
 		}
 		if _, err := j.out.Write(b.out); err != nil {
 			return fmt.Errorf("write the output: %w", err)
@@ -167,6 +181,7 @@ func (r *scrubReport) merge(o scrubReport) {
 // cleanLine adds one record to the batch's output, clean, or counts why not.
 func (o *scrubOptions) cleanLine(scrubber *scrub.Scrubber, line prep.Line, b *scrubBatch) {
 	if line.Blank() && !o.text {
+		b.out = append(append(b.out, line.Data...), lineEnd(line)...)
 		return
 	}
 	r, counts := &b.report, prep.Tally{}
@@ -184,7 +199,21 @@ func (o *scrubOptions) cleanLine(scrubber *scrub.Scrubber, line prep.Line, b *sc
 		return
 	}
 	r.Records++
-	b.out = append(append(b.out, clean...), '\n')
+	b.out = append(append(b.out, clean...), lineEnd(line)...)
+}
+
+// lineEnd is what stands behind the data of a line, which stays as it was.
+func lineEnd(line prep.Line) string {
+	switch n := line.Size - int64(len(line.Data)); {
+	case n == 2:
+		return "\r\n"
+	case n == 0:
+		return ""
+	case line.Open:
+		return "\r"
+	default:
+		return "\n"
+	}
 }
 
 func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts map[string]int) ([]byte, error) {
@@ -196,9 +225,17 @@ func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts ma
 	case o.text:
 		return []byte(scrubber.Clean(string(line.Data), counts)), nil
 	default:
-		return scrubber.CleanJSON(line.Data, counts)
+		data, mark := bytes.CutPrefix(line.Data, byteOrderMark)
+		clean, err := scrubber.CleanJSON(data, counts)
+		if mark && err == nil {
+			clean = slices.Concat(byteOrderMark, clean)
+		}
+		return clean, err
 	}
 }
+
+// byteOrderMark begins files that some editors wrote.
+var byteOrderMark = []byte("\ufeff")
 
 // inputSize is the size of the files in bytes, or -1 where one has none.
 func inputSize(paths []string) int64 {
