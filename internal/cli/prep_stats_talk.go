@@ -26,9 +26,14 @@ func talkStats(ctx context.Context, s *ui.Streams, model string, paths ...string
 	}
 	defer func() { err = errors.Join(err, v.Close()) }()
 	r, err := measureFiles(ctx, s, o.options(v, paths))
+	if r != nil {
+		talkTally(s, "records that training would leave out", r.Reasons)
+	}
 	switch {
 	case errors.Is(err, prepstats.ErrNothing):
 		return nil
+	case errors.Is(err, context.Canceled):
+		return ui.Fail(ui.ExitInterrupted, errors.New("interrupted while measuring what was written, which is complete"))
 	case err != nil:
 		return prepFailure(fmt.Errorf("measure what was written: %w", err))
 	}
