@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"syscall"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -91,7 +92,12 @@ func skippedInput(s *ui.Streams, noun string, problems []prep.Problem, total int
 // prepFailure gives the errors that every prep command can meet their exit
 // status.
 func prepFailure(err error) error {
+	var input *prep.InputError
 	switch {
+	case errors.As(err, &input):
+		return ui.Fail(ui.ExitInvalid, err)
+	case errors.Is(err, syscall.EISDIR):
+		return ui.Fail(ui.ExitInvalid, err, "name the files in it")
 	case errors.Is(err, context.Canceled):
 		return ui.Fail(ui.ExitInterrupted, errors.New("interrupted, nothing was written"))
 	case errors.Is(err, fs.ErrNotExist):

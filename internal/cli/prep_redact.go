@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/scrub"
 )
 
@@ -51,5 +52,8 @@ func (r *redaction) scrubber() (*scrub.Scrubber, string, error) {
 		options.Key = strings.TrimSpace(string(content))
 	}
 	s, err := scrub.New(options)
+	if err != nil && r.extra != "" {
+		err = &prep.InputError{Text: fmt.Sprintf("--redact-extra %s: %v", r.extra, err)}
+	}
 	return s, options.ID(), err
 }

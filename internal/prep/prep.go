@@ -53,6 +53,12 @@ func (t Tally) Reasons() []string {
 	return reasons
 }
 
+// InputError tells what is wrong with an input that was named: a folder in the
+// place of a file, say.
+type InputError struct{ Text string }
+
+func (e *InputError) Error() string { return e.Text }
+
 // Problem is a piece of input that could not be used: a line of a file, or the
 // whole file when Line is 0.
 type Problem struct {

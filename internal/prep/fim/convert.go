@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/shard"
 )
 
@@ -105,7 +106,7 @@ func repoNames(dirs []string) ([]string, error) {
 			name = filepath.Base(filepath.Dir(abs)) + "/" + name
 		}
 		if other := seen[name]; other != "" {
-			return nil, fmt.Errorf("repositories %s and %s would both be named %s", other, dir, name)
+			return nil, &prep.InputError{Text: fmt.Sprintf("repositories %s and %s would both be named %s", other, dir, name)}
 		}
 		seen[name] = abs
 		names = append(names, name)

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+
+	"github.com/qlora/qlora/internal/prep"
 )
 
 // Listing is a repository and how its files were found.
@@ -60,7 +62,7 @@ func list(ctx context.Context, dir, repo, rev string) (*Listing, error) {
 		return nil, fmt.Errorf("open repository: %w", err)
 	}
 	if !info.IsDir() {
-		return nil, fmt.Errorf("open repository %s: not a folder", dir)
+		return nil, &prep.InputError{Text: fmt.Sprintf("open repository %s: not a folder", dir)}
 	}
 	l := &Listing{Dir: dir, Repo: repo}
 	if rev == "" && isBare(dir) {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/qlora/qlora/internal/prep"
 )
 
 // Input is one file that was read.
@@ -43,7 +45,7 @@ func expand(args []string) ([]string, error) {
 		}
 		matches, err := filepath.Glob(arg)
 		if err != nil {
-			return nil, fmt.Errorf("pattern %s: %w", arg, err)
+			return nil, &prep.InputError{Text: fmt.Sprintf("pattern %s: %v", arg, err)}
 		}
 		if len(matches) == 0 {
 			return nil, fmt.Errorf("no file matches %s: %w", arg, fs.ErrNotExist)
@@ -65,7 +67,7 @@ func choose(paths []string, outputs []string, known manifests) ([]*Input, []Skip
 			return nil, nil, fmt.Errorf("open data file: %w", err)
 		}
 		if !info.Mode().IsRegular() {
-			return nil, nil, fmt.Errorf("data file %s is not a regular file", path)
+			return nil, nil, &prep.InputError{Text: fmt.Sprintf("data file %s is not a regular file", path)}
 		}
 		reason, err := ownOutput(path, info, outputs, known)
 		if err != nil {

@@ -75,7 +75,7 @@ func totalSize(paths []string) (n int64, err error) {
 			return 0, fmt.Errorf("read data: %w", err)
 		}
 		if info.IsDir() {
-			return 0, fmt.Errorf("read data: %s is a folder; name its files", path)
+			return 0, &prep.InputError{Text: fmt.Sprintf("read data: %s is a folder; name its files", path)}
 		}
 		n += info.Size()
 	}
