@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode/utf8"
 )
 
 const extraID = "extra"
@@ -30,7 +31,7 @@ func extraRules(lines []string) ([]*rule, error) {
 	for i, line := range lines {
 		r := &rule{id: extraID, description: "text or pattern given by --redact-extra"}
 		r.source = `(?i)` + regexp.QuoteMeta(line)
-		r.keywords = []string{strings.ToLower(line)}
+		r.keywords = keywordOf(line)
 		if len(line) > 2 && line[0] == '/' && line[len(line)-1] == '/' {
 			r.source, r.keywords = line[1:len(line)-1], nil
 		}
@@ -48,4 +49,23 @@ func extraRules(lines []string) ([]*rule, error) {
 		rules = append(rules, r)
 	}
 	return rules, nil
+}
+
+// minKeyword is the length from which a part of a text is worth looking for.
+const minKeyword = 3
+
+// keywordOf is what to look for to find a text in any case: all of it, or,
+// since literals know the case of ASCII only, its longest run of that. Without
+// one the expression runs over everything.
+func keywordOf(line string) []string {
+	longest := ""
+	for run := range strings.FieldsFuncSeq(line, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		if len(run) > len(longest) {
+			longest = run
+		}
+	}
+	if longest != line && len(longest) < minKeyword {
+		return nil
+	}
+	return []string{strings.ToLower(longest)}
 }

@@ -39,3 +39,16 @@ func TestCleanReplaces(t *testing.T) {
 		}
 	}
 }
+
+// TestExtraInAnyCase: that a text is found in any case holds beyond ASCII.
+func TestExtraInAnyCase(t *testing.T) {
+	s := mustNew(t, Options{Extra: []string{"Müller", "Ünal GmbH", "Ян", "ab", "Łódź"}})
+	for _, text := range []string{"Müller", "MÜLLER", "mÜller", "ünal gmbh", "ÜNAL GMBH", "Ян", "ян", "ЯН", "AB", "łÓdź", "ŁÓDŹ"} {
+		if got := s.Clean("of "+text+" here", nil); strings.Contains(got, text) {
+			t.Errorf("%s is left", text)
+		}
+	}
+	if text := "Mueller in Lodz, and il ler"; s.Clean(text, nil) != text {
+		t.Errorf("%s became %s", text, s.Clean(text, nil))
+	}
+}
