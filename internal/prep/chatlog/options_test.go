@@ -72,6 +72,10 @@ func TestWindows(t *testing.T) {
 		{"turns that do not", []Message{say("user", "a"), say("assistant", "b"), say("user", strings.Repeat("c", 40)), say("assistant", "d")},
 			[]string{"u:a | a:b", "u:" + strings.Repeat("c", 40) + " | a:d"}, ""},
 		{"a turn too large goes", []Message{say("user", long), say("assistant", "b"), say("user", "c"), say("assistant", "d")}, []string{"u:c | a:d"}, reasonTooLarge},
+		{"no part goes on behind a hole", []Message{say("user", "a"), say("assistant", "b"), say("user", long), say("assistant", "b"), say("user", "c"), say("assistant", "d")},
+			[]string{"u:a | a:b", "u:c | a:d"}, reasonTooLarge},
+		{"nor behind a cut turn", []Message{say("user", "a"), say("assistant", "b"), say("assistant", long), say("user", "c"), say("assistant", "d")},
+			[]string{"u:a | a:b", "u:c | a:d"}, reasonStepsCut},
 		{"a step too large goes", []Message{say("user", "a"), call, say("tool", "r"), say("assistant", long)}, []string{"u:a | a:(1) | t:r"}, reasonStepsCut},
 		{"no call without its result", []Message{say("user", "a"), say("assistant", "b"), say("user", "a"), call, say("tool", long)}, []string{"u:a | a:b"}, reasonTooLarge},
 	} {

@@ -61,7 +61,7 @@ func (c *converter) overhead(talk *Conversation) int {
 // windows divides a conversation into parts that fit, each from a prompt to a
 // reply. As many whole turns as fit make a part; no turn is in two. Of a turn
 // that is too large alone, the steps that fit are kept: a step is a reply with
-// all its results.
+// all its results. No part goes on where something is missing.
 func (c *converter) windows(talk *Conversation, dropped prep.Tally) []*Conversation {
 	room := c.o.Window - c.overhead(talk)
 	if room <= 0 {
@@ -76,11 +76,14 @@ func (c *converter) windows(talk *Conversation, dropped prep.Tally) []*Conversat
 		part, used = nil, 0
 	}
 	for _, turn := range turnsOf(talk.Messages) {
-		turn, size := c.fit(turn, room, dropped)
+		kept, size := c.fit(turn, room, dropped)
 		if used+size > room {
 			flush()
 		}
-		part, used = append(part, turn...), used+size
+		part, used = append(part, kept...), used+size
+		if len(kept) < len(turn) { // what follows answers what is not there
+			flush()
+		}
 	}
 	flush()
 	return out
