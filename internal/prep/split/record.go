@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 )
@@ -48,6 +49,9 @@ type record struct {
 func parse(line string) (record, error) {
 	if depth(line) > maxDepth {
 		return record{}, fmt.Errorf("malformed JSON: nested more than %d deep", maxDepth)
+	}
+	if !utf8.ValidString(line) {
+		return record{}, errors.New("not valid UTF-8")
 	}
 	if !json.Valid([]byte(line)) {
 		var v json.RawMessage

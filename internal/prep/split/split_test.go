@@ -265,7 +265,7 @@ func TestManifest(t *testing.T) {
 func TestBadLines(t *testing.T) {
 	dir := t.TempDir()
 	in := writeFile(t, filepath.Join(dir, "in.jsonl"),
-		"\ufeff"+`{"text":"a"}`, `{"text":`, "", `{"question":"x"}`, `["text"]`, `  {"text":"b"}  `, `{"text":"b","source":"elsewhere"}`)
+		"\ufeff"+`{"text":"a"}`, `{"text":`, "", `{"question":"x"}`, `["text"]`, `  {"text":"b"}  `, `{"text":"b","source":"elsewhere"}`, "{\"text\":\"\xff\"}")
 	m, err := Split(context.Background(), Options{Inputs: []string{in}, Name: "x", OutDir: dir, EvalFrac: 0.5})
 	if err != nil {
 		t.Fatal(err)
@@ -277,7 +277,7 @@ func TestBadLines(t *testing.T) {
 		}
 		where = append(where, p.Line)
 	}
-	if !slices.Equal(where, []int{2, 4, 5}) || m.Skipped != 3 || m.Dropped[reasonDuplicate] != 1 {
+	if !slices.Equal(where, []int{2, 4, 5, 8}) || m.Skipped != 4 || m.Dropped[reasonDuplicate] != 1 {
 		t.Errorf("problems at %v, skipped %d, dropped %v", where, m.Skipped, m.Dropped)
 	}
 	got := append(readLines(t, filepath.Join(dir, TrainFile)), readLines(t, filepath.Join(dir, EvalFile))...)
