@@ -13,6 +13,7 @@ import (
 
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/prep/chatlog"
+	"github.com/qlora/qlora/internal/prep/scrub"
 	"github.com/qlora/qlora/internal/prep/shard"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -67,7 +68,7 @@ func (o *logs2sftOptions) options(cmd *cobra.Command) (out chatlog.Options, free
 	free = func() {}
 	out = chatlog.Options{
 		Sources: o.src, Out: o.out, Summaries: o.summaries, ResultLimit: o.limit, System: o.system,
-		Window: o.window, Strict: o.strict, Workers: o.workers,
+		Window: o.window, Strict: o.strict, Workers: o.workers, RedactRules: scrub.Rules(),
 	}
 	if err := o.words(&out); err != nil {
 		return out, free, asUsage(cmd, err)

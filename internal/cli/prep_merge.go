@@ -16,7 +16,7 @@ the file that one run without --shard writes, byte for byte.
 
 Beside each part, FILE, must lie FILE.shard.json, which the command wrote with
 it. All n parts must be there, complete, unchanged and made with the same
-options; their order on the command line does not matter.`
+options and version of qlora; their order on the command line does not matter.`
 
 func newPrepMergeCmd(s *ui.Streams) *cobra.Command {
 	var out string
@@ -57,6 +57,8 @@ func mergeFailure(err error) error {
 		return ui.Fail(ui.ExitInvalid, err, "give the files of all parts, 1/n to n/n")
 	case errors.Is(err, shard.ErrForeign):
 		return ui.Fail(ui.ExitInvalid, err, "make all parts with the same command, options and n")
+	case errors.Is(err, shard.ErrRules):
+		return ui.Fail(ui.ExitInvalid, err, "make all parts with one build of qlora; qlora version tells which it is")
 	case errors.Is(err, shard.ErrPart):
 		return ui.Fail(ui.ExitInvalid, err, "run the command again for that part")
 	default:

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/prep/fim"
+	"github.com/qlora/qlora/internal/prep/scrub"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -72,6 +73,7 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 }
 
 func (o *repo2fimOptions) useScrubber() (err error) {
+	o.RedactRules = scrub.Rules()
 	if o.Redact != fim.RedactOff {
 		o.Cleaner, o.CleanerID, err = o.scrubber()
 	}

@@ -196,7 +196,7 @@ func splitFailure(err error) error {
 	case errors.Is(err, split.ErrNothing):
 		return ui.Fail(ui.ExitInvalid, err, "make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")
 	case errors.Is(err, split.ErrParts):
-		return ui.Fail(ui.ExitInvalid, err, "run every --shard i/n with the same inputs and options, then the same call without --shard")
+		return ui.Fail(ui.ExitInvalid, err, "run every --shard i/n with the same inputs, options and build of qlora, then the same call without --shard")
 	case errors.Is(err, split.ErrStrict):
 		return ui.Fail(ui.ExitInvalid, err, "mend the input, or leave --strict out to skip such lines")
 	case errors.Is(err, split.ErrOneGroup):

@@ -151,7 +151,7 @@ func (c *converter) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	out, err := shard.NewWriter(c.o.Out, shard.Header{Command: "logs2sft", Spec: c.o.Shard, Options: hash})
+	out, err := shard.NewWriter(c.o.Out, shard.Header{Command: "logs2sft", Rules: c.o.rules(), Spec: c.o.Shard, Options: hash})
 	if err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ type Options struct {
 	TokenizerID string            // names the vocabulary of Tokenizer; part of a run's identity
 	Cleaner     Cleaner           `json:"-"` // nil: secrets stay
 	CleanerID   string            // names what Cleaner finds and writes; part of a run's identity
+	RedactRules string            `json:"-"` // names the rules of this build's cleaners
 	DropSecrets bool              // leave out conversations in which Cleaner finds something
 	Strict      bool              // the first thing that cannot be read is an error
 	Workers     int               // files read at once; 0: one for each core
@@ -115,6 +116,14 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// rulesVersion counts the changes to what is made of equal logs with equal
+// options; TestRulesVersion tells when it must rise.
+const rulesVersion = 1
+
+// rules names what this build makes of logs, so that only parts of builds that
+// agree are joined.
+func (o Options) rules() string { return fmt.Sprintf("logs2sft %d, %s", rulesVersion, o.RedactRules) }
 
 // identity hashes what decides what is written, so that only parts of one run
 // are joined: the options that JSON shows, and the names and sizes of the

@@ -3,6 +3,7 @@ package chatlog
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -129,7 +130,8 @@ func TestPartsCountProblemsOnce(t *testing.T) {
 	}
 }
 
-// Parts of other inputs, or measured with another vocabulary, are not joined.
+// Parts of other inputs, measured with another vocabulary or made by other rules
+// are not joined.
 func TestForeignParts(t *testing.T) {
 	one, two, out := logFile{"a.jsonl", []string{userLine("u1", "", "hi"), replyLine("a1", "u1", "m1", "hello")}}, t.TempDir(), t.TempDir()
 	part := func(o Options, i int, text string) string {
@@ -146,16 +148,38 @@ func TestForeignParts(t *testing.T) {
 	for _, tt := range []struct {
 		o    Options
 		text string
-		same bool
+		want error
 	}{
-		{Options{Workers: 3}, "", true},
-		{Options{}, "\n{}", false},
-		{Options{Window: 700}, "", false},
-		{Options{TokenizerID: "other.gguf 5"}, "", false},
+		{Options{Workers: 3}, "", nil},
+		{Options{}, "\n{}", shard.ErrForeign},
+		{Options{Window: 700}, "", shard.ErrForeign},
+		{Options{TokenizerID: "other.gguf 5"}, "", shard.ErrForeign},
+		{Options{RedactRules: "of another build"}, "", shard.ErrRules},
 	} {
 		_, err := shard.Merge(context.Background(), filepath.Join(out, "all"), []string{part(Options{}, 1, ""), part(tt.o, 2, tt.text)})
-		if errors.Is(err, shard.ErrForeign) == tt.same || (err == nil) != tt.same {
+		if !errors.Is(err, tt.want) {
 			t.Errorf("%v %q: %v", tt.o, tt.text, err)
 		}
+	}
+}
+
+// What is made of equal logs changes only together with rulesVersion, so that
+// parts of two builds are not joined.
+func TestRulesVersion(t *testing.T) {
+	const want = "1 b5a3350d977e726e"
+	dir, out := tree(t), filepath.Join(t.TempDir(), "o.jsonl")
+	sum := sha256.New()
+	for _, o := range []Options{
+		{}, {Window: 300, ResultLimit: 30, Sidechains: true, Summaries: true, Thinking: ThinkingTags, SplitCalls: true},
+		{Format: FormatShareGPT, Thinking: ThinkingField, ToolArgs: ArgsString}, {Format: FormatAlpaca, Cleaner: maskCleaner{}}, {Format: FormatCompletion},
+	} {
+		o.Sources, o.Out = []string{dir}, out
+		if _, err := Convert(context.Background(), o); err != nil {
+			t.Fatal(err)
+		}
+		sum.Write(read(t, out))
+	}
+	if got := fmt.Sprintf("%d %x", rulesVersion, sum.Sum(nil)[:8]); got != want {
+		t.Errorf("got %q, want %q: if other records are made of the same logs, raise rulesVersion; then write the new text here", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/qlora/qlora/internal/dataset"
+	"github.com/qlora/qlora/internal/prep/fim/syntax"
 	"github.com/qlora/qlora/internal/prep/shard"
 )
 
@@ -55,12 +56,13 @@ type Options struct {
 	Shard     shard.Spec `json:"-"`
 	Strict    bool       `json:"-"` // a file that cannot be read ends the run
 
-	Cleaner   Cleaner           `json:"-"` // needed unless Redact is off
-	CleanerID string            // names what Cleaner finds and writes; part of a run's identity
-	Counter   Counter           `json:"-"` // without one, tokens are estimated from bytes
-	Model     string            // names what Counter counts by; part of a run's identity
-	Total     func(int64)       `json:"-"` // told the bytes to come; may be nil
-	Progress  func(bytes int64) `json:"-"` // told the bytes that are done; may be nil
+	Cleaner     Cleaner           `json:"-"` // needed unless Redact is off
+	CleanerID   string            // names what Cleaner finds and writes; part of a run's identity
+	RedactRules string            `json:"-"` // names the rules of this build's cleaners
+	Counter     Counter           `json:"-"` // without one, tokens are estimated from bytes
+	Model       string            // names what Counter counts by; part of a run's identity
+	Total       func(int64)       `json:"-"` // told the bytes to come; may be nil
+	Progress    func(bytes int64) `json:"-"` // told the bytes that are done; may be nil
 }
 
 // bytesPerToken is the estimate without a vocabulary: code has three to four
@@ -120,6 +122,16 @@ func (o Options) checkRest() error {
 		return err
 	}
 	return o.Shares.check()
+}
+
+// rulesVersion counts the changes to what is made of equal repositories with
+// equal options; TestRulesVersion tells when it must rise.
+const rulesVersion = 1
+
+// rules names what this build makes of repositories, so that only parts of
+// builds that agree are joined. Without C there are fewer grammars.
+func (o Options) rules() string {
+	return fmt.Sprintf("repo2fim %d, grammars %t, %s", rulesVersion, syntax.Known("python"), o.RedactRules)
 }
 
 // identity hashes what shapes the output, so that only parts of one run are

@@ -22,7 +22,7 @@ func newSink(o Options, identity string) (sink, error) {
 		f, err := prep.Create(o.Out)
 		return &wholeSink{file: f}, err
 	}
-	w, err := shard.NewWriter(o.Out, shard.Header{Command: "repo2fim", Spec: o.Shard, Options: identity})
+	w, err := shard.NewWriter(o.Out, shard.Header{Command: "repo2fim", Rules: o.rules(), Spec: o.Shard, Options: identity})
 	return partSink{w}, err
 }
 

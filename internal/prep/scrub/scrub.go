@@ -21,6 +21,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/zricethezav/gitleaks/v8/config"
 )
 
 // Options of a Scrubber. The zero value masks what the built-in rules find.
@@ -37,6 +39,17 @@ func (o Options) ID() string {
 	h := hmac.New(sha256.New, []byte(o.Key))
 	fmt.Fprintf(h, "%d %t %q", o.Seed, o.IPs, o.Extra)
 	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// rulesVersion counts the changes to what this package finds and writes, apart
+// from those of gitleaks' rules; TestRulesVersion tells when it must rise.
+const rulesVersion = 1
+
+// Rules names what this build finds and writes: texts that were cleaned with
+// equal options under equal rules agree.
+func Rules() string {
+	sum := sha256.Sum256([]byte(config.DefaultConfig))
+	return fmt.Sprintf("scrub %d, gitleaks %x", rulesVersion, sum[:4])
 }
 
 // Scrubber cleans texts; it is safe for concurrent use.

@@ -14,13 +14,14 @@ const (
 	version = 1
 )
 
-// Header says which run a part belongs to. A command sets Spec, Command and
-// Options; parts are merged only when Command, Options and Count agree.
+// Header says which run a part belongs to. A command sets Spec, Command, Rules
+// and Options; parts are merged only when all but Index agree.
 type Header struct {
 	Format  string `json:"format"`  // "qlora-shard"
 	Version int    `json:"version"` // 1
 	Command string `json:"command"` // such as "logs2sft"
 	Spec
+	Rules   string `json:"rules"`   // names what the command makes of equal inputs and options
 	Options string `json:"options"` // OptionsHash of what shapes the output
 }
 

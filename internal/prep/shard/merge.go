@@ -17,6 +17,7 @@ var (
 	ErrPart    = errors.New("not a complete part of a run")
 	ErrMissing = errors.New("parts are missing")
 	ErrForeign = errors.New("the parts are not of one run")
+	ErrRules   = errors.New("the parts were made by different versions of qlora")
 )
 
 // Merge joins all parts of a run into out, which gets the bytes of a whole
@@ -91,6 +92,8 @@ func oneRun(list []*part) error {
 		case h.Command != first.Command || h.Count != first.Count:
 			return fmt.Errorf("%w: %s is part %s of %s, %s is part %s of %s",
 				ErrForeign, list[0].path, first.Spec, first.Command, p.path, h.Spec, h.Command)
+		case h.Rules != first.Rules:
+			return fmt.Errorf("%w: %s by rules %q, %s by rules %q", ErrRules, list[0].path, first.Rules, p.path, h.Rules)
 		case h.Options != first.Options:
 			return fmt.Errorf("%w: %s and %s were made with different options", ErrForeign, list[0].path, p.path)
 		case have[h.Index] != "":

@@ -80,7 +80,7 @@ func samples(seed uint64) []sample {
 
 func write(t *testing.T, out string, spec Spec, all []sample) *Result {
 	t.Helper()
-	w, err := NewWriter(out, Header{Command: "test", Spec: spec, Options: "o"})
+	w, err := NewWriter(out, Header{Command: "test", Rules: "r", Spec: spec, Options: "o"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,6 +279,7 @@ func TestMergeRefuses(t *testing.T) {
 	longer := change("longer", func(p, k string) (string, string) { return p + "{}\n", k })
 	torn := change("torn", func(p, k string) (string, string) { return p, k[:len(k)/2] })
 	other := change("other", func(p, k string) (string, string) { return p, strings.Replace(k, `"options":"o"`, `"options":"x"`, 1) })
+	newer := change("newer", func(p, k string) (string, string) { return p, strings.Replace(k, `"rules":"r"`, `"rules":"s"`, 1) })
 	short := change("short", func(p, k string) (string, string) { return p[:len(p)/2], k })
 	for _, tt := range []struct {
 		name  string
@@ -290,6 +291,7 @@ func TestMergeRefuses(t *testing.T) {
 		{"one twice", []string{at("p1"), at("p1"), at("p2")}, ErrForeign},
 		{"other count", []string{at("p1"), at("q2")}, ErrForeign},
 		{"other options", []string{at("p1"), other}, ErrForeign},
+		{"other rules", []string{at("p1"), newer}, ErrRules},
 		{"no keys", []string{at("none")}, os.ErrNotExist},
 		{"edited", []string{at("p1"), edited}, ErrPart},
 		{"longer", []string{at("p1"), longer}, ErrPart},

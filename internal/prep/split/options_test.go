@@ -1,7 +1,9 @@
 package split
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -264,5 +266,32 @@ func TestPartsRefused(t *testing.T) {
 	refused("counts", o, "parts")
 	if entries, _ := os.ReadDir(o.OutDir); len(entries) != 0 || first == "" {
 		t.Errorf("left %v", entries)
+	}
+}
+
+// What parts hold of equal records changes only together with partVersion, so
+// that those of two builds are not put together.
+func TestPartVersion(t *testing.T) {
+	const seed, want = 9, "2 4e4b880c589c29bb"
+	rng, dir := rand.New(rand.NewPCG(seed, 0)), t.TempDir()
+	lines := relatives(t, rng)
+	for i := range kinds {
+		lines = append(lines, wrap(t, i, "some words that all kinds hold in their own way", i))
+	}
+	lines = append(lines, `{"a":1}`, "{\"text\":\"\xff\"}", chat("s", 1), fill("p.go", 2), code("r", "p.py", rng, ""))
+	o := Options{Inputs: []string{writeFile(t, filepath.Join(dir, "in.jsonl"), lines...)}, Name: "x", EvalFrac: 0.5, Near: 0.7, MaxChars: 4000,
+		OutDir: dir, Parts: dir, Shard: shard.Spec{Index: 1, Count: 1}}
+	r, err := Part(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(r.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, blocks, _ := bytes.Cut(text, []byte("\n")) // the header names folders
+	sum := sha256.Sum256(blocks)
+	if got := fmt.Sprintf("%d %x", partVersion, sum[:8]); got != want {
+		t.Errorf("got %q, want %q: if parts hold other things of the same records, raise partVersion; then write the new text here", got, want)
 	}
 }

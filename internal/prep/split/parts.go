@@ -19,10 +19,13 @@ import (
 )
 
 const (
-	partFormat  = "qlora-split-part"
-	partVersion = 1
-	maxBlock    = 1 << 30 // bytes of a block's description
+	partFormat = "qlora-split-part"
+	maxBlock   = 1 << 30 // bytes of a block's description
 )
+
+// partVersion counts the changes to what parts hold of equal records;
+// TestPartVersion tells when it must rise.
+const partVersion = 2
 
 // partHeader is the first line of a part's file. Blocks follow, each its
 // length (uvarint), its bytes and their xxHash-64; a length of 0 is the end.
@@ -136,7 +139,7 @@ func openPart(path string) (*partReader, error) {
 		err = json.Unmarshal(line, &p.header)
 	}
 	if err == nil && (p.header.Format != partFormat || p.header.Version != partVersion) {
-		err = errors.New("not a part of this version")
+		err = errors.New("not a part, or one of another version of qlora")
 	}
 	if err == nil {
 		err = p.advance()
