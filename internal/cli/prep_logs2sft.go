@@ -16,8 +16,9 @@ const logs2sftLong = `Logs2sft turns logs of Claude into conversations, one JSON
 What a file is, is found by looking into it, whatever its name: sessions of
 Claude Code (also those of sub-agents), exports of claude.ai
 (conversations.json, or the .zip it came in), logs of the Messages API (pairs
-of request and response, or streams of events) and captures of stream-json;
-plain or compressed with gzip or zstd.
+of request and response, or streams of events), Message Batches (the requests
+with their results) and captures of stream-json; plain or compressed with gzip
+or zstd.
 
 It follows the branch that a session ended on, puts the pieces of each reply
 together, keeps parallel tool calls with their results, starts a new

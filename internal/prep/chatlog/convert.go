@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/qlora/qlora/internal/prep"
@@ -30,7 +31,7 @@ func Convert(ctx context.Context, o Options) (*Report, error) {
 	c := &converter{o: o.withDefaults(), own: newOwners(), report: newReport()}
 	c.given, c.cleaned.seen = c.o.tools(), map[string]cleanedTool{}
 	var err error
-	if c.in, err = findSources(o.Sources, o.Out); err != nil {
+	if c.in, err = findSources(ctx, o.Sources, o.Out); err != nil {
 		return nil, err
 	}
 	c.describe()
@@ -48,12 +49,18 @@ func (c *converter) describe() {
 	rep := c.report
 	rep.Files, rep.Others, rep.Out = len(c.in.sources), c.in.others, c.o.Out
 	for _, src := range c.in.sources {
-		rep.Bytes += src.size
-		rep.Kinds.Add(string(src.kind), 1)
+		rep.Files += len(src.replies)
+		for _, file := range append([]source{src}, src.replies...) {
+			rep.Bytes += file.size
+			rep.Kinds.Add(string(file.kind), 1)
+		}
 	}
 	if c.first() {
 		rep.problems(c.in.problems, len(c.in.problems))
-		rep.Dropped.Add(reasonDamaged, len(c.in.problems))
+		for _, p := range c.in.problems {
+			reason, _, _ := strings.Cut(p.Reason, ":")
+			rep.Dropped.Add(reason, 1)
+		}
 		rep.Dropped.Add(reasonLink, c.in.links)
 	}
 	if c.o.Total != nil {

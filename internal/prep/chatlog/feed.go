@@ -42,6 +42,8 @@ func (f *feeder) all(sources []source) error {
 			err = f.values(src, unit, f.exports)
 		case kindAPI:
 			err = f.values(src, unit, f.exchanges)
+		case kindBatch, kindResults:
+			err = f.values(src, unit, f.batches)
 		case kindStream:
 			err = f.whole(src, unit, readCapture)
 		default:
@@ -99,6 +101,8 @@ type cutter struct {
 	items []exchange // of the batch to come; an export's are its responses
 	bytes int
 	pairs pairing
+	joins *joiner
+	end   func() // sends what was held back
 	load  func(p *parser, name string, x exchange) (*session, string, error)
 	err   error
 }
@@ -130,8 +134,8 @@ func (c *cutter) add(x exchange) bool {
 
 // finish emits what is left.
 func (c *cutter) finish() error {
-	if c.pairs.emit != nil {
-		c.pairs.flush()
+	if c.end != nil {
+		c.end()
 	}
 	if c.err != nil {
 		return c.err
@@ -181,7 +185,7 @@ func (f *feeder) exports(c *cutter) error {
 // exchanges cuts up a log of the Messages API.
 func (f *feeder) exchanges(c *cutter) error {
 	c.load = func(p *parser, name string, x exchange) (*session, string, error) { return p.apiSession(name, x) }
-	c.pairs.emit = c.add
+	c.pairs.emit, c.end = c.add, c.pairs.flush
 	return c.each(func(data []byte, line int) error {
 		if err := c.pairs.object(data, line); err != nil {
 			c.rd.problem(c.file.name, line, reasonMalformed, err.Error())
@@ -198,7 +202,7 @@ func (c *cutter) each(take func(data []byte, line int) error, text func(line []b
 		return err
 	}
 	head = bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\ufeff")), " \t\r\n")
-	if len(head) > 0 && (head[0] == '[' || spread(head)) {
+	if len(head) > 0 && (head[0] == '[' || spread(head) || requestList.Match(head)) {
 		return c.eachValue(take)
 	}
 	return c.eachLine(take, text)

@@ -73,6 +73,14 @@ func FuzzAPI(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, kindAPI, data) })
 }
 
+func FuzzBatches(f *testing.F) {
+	request, result := batchRequestLine("a", askHi), batchResultLine("a", "then")
+	f.Add([]byte(request + "\n" + result + "\n" + request))
+	f.Add([]byte(`{"requests":[` + request + `,{"custom_id":"a","params":{}}]}`))
+	f.Add([]byte(`{"custom_id":"a","result":{"type":"canceled"}}` + "\n[" + result + "]"))
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRead(t, kindBatch, data) })
+}
+
 func FuzzCapture(f *testing.F) {
 	f.Add([]byte(`{"type":"user","session_id":"s","parent_tool_use_id":null,"message":{"content":"hi"}}` + "\n" +
 		`{"type":"assistant","session_id":"s","parent_tool_use_id":"t","message":{"id":"m","content":[{"type":"text","text":"x"}]}}`))

@@ -119,7 +119,7 @@ func (o Options) withDefaults() Options {
 
 // rulesVersion counts the changes to what is made of equal logs with equal
 // options; TestRulesVersion tells when it must rise.
-const rulesVersion = 1
+const rulesVersion = 2
 
 // rules names what this build makes of logs, so that only parts of builds that
 // agree are joined.

@@ -42,6 +42,13 @@ func tree(t *testing.T) string {
 		fmt.Fprintf(&log, "%s\n%s\n", requestLine(askHi, sayHello, strings.Replace(askMore, "more", fmt.Sprint("more ", i/2), 1)), responseLine(fmt.Sprint("so ", i/3)))
 	}
 	write("proxy.jsonl", log.String())
+	var requests, results strings.Builder
+	for i := range 20 {
+		fmt.Fprintln(&requests, batchRequestLine(fmt.Sprint(i), asked(fmt.Sprint("what ", i))))
+		fmt.Fprintln(&results, batchResultLine(fmt.Sprint(25-i), fmt.Sprint("that ", i)))
+	}
+	write("batch/in.jsonl", requests.String())
+	write("batch/out.jsonl", results.String())
 	return dir
 }
 
@@ -166,7 +173,7 @@ func TestForeignParts(t *testing.T) {
 // What is made of equal logs changes only together with rulesVersion, so that
 // parts of two builds are not joined.
 func TestRulesVersion(t *testing.T) {
-	const want = "1 b5a3350d977e726e"
+	const want = "2 4e0c79a18aab53ea"
 	dir, out := tree(t), filepath.Join(t.TempDir(), "o.jsonl")
 	sum := sha256.New()
 	for _, o := range []Options{

@@ -34,6 +34,10 @@ const (
 	reasonStoredMissing = "stored tool result that is not there"
 	reasonStoredOutside = "stored tool result outside its session's folder"
 
+	reasonManyRequests  = "results whose custom_ids fit several files of requests"
+	reasonNoBatchResult = "batch request without its result"
+	reasonBatchFailed   = "batch request that failed, expired or was canceled"
+
 	reasonNoRequest          = "response without its request"
 	reasonErrorResponse      = "response that is an error"
 	reasonCutStream          = "response stream without its end"

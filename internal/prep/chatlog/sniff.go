@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"regexp"
 	"unicode/utf8"
 
 	"github.com/qlora/qlora/internal/prep/chatlog/scan"
@@ -18,6 +19,8 @@ const (
 	kindStream  kind = "stream-json capture"
 	kindExport  kind = "claude.ai export"
 	kindAPI     kind = "Messages API log"
+	kindBatch   kind = "Message Batches requests"
+	kindResults kind = "Message Batches results"
 )
 
 const (
@@ -43,6 +46,9 @@ func sniff(r io.Reader) (kind, error) {
 	}
 }
 
+// requestList is how the body of a call that makes a batch begins.
+var requestList = regexp.MustCompile(`^\{\s*"requests"\s*:\s*\[`)
+
 // judge decides by the lines of head. undecided tells that what follows might
 // say more.
 func judge(head []byte, whole bool) (k kind, undecided bool) {
@@ -50,6 +56,9 @@ func judge(head []byte, whole bool) (k kind, undecided bool) {
 	head = bytes.TrimLeft(head, " \t\r\n")
 	if len(head) == 0 || bytes.IndexByte(head[:min(len(head), 512)], 0) >= 0 {
 		return kindUnknown, false
+	}
+	if list := requestList.Find(head); list != nil {
+		head = head[len(list)-1:]
 	}
 	if head[0] == '[' || spread(head) {
 		return judgeValues(head, whole)
@@ -143,6 +152,10 @@ func judgeObject(raw []byte) kind {
 		return kindStream
 	case isExchange(seen), has("messages") && any("model", "max_tokens"), t == "message" && has("role") && has("content"):
 		return kindAPI
+	case has("custom_id") && has("params"):
+		return kindBatch
+	case has("custom_id") && has("result"):
+		return kindResults
 	case streamEvents[t] && any("message", "index", "delta", "content_block"):
 		return kindAPI
 	case (t == typeUser || t == typeAssistant) && has("message"), codeTypes[t] && has("uuid"):

@@ -3,6 +3,7 @@ package chatlog
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -40,7 +41,7 @@ type inputs struct {
 // a file holds, not by its name. The file skip, when it is among them, is left
 // out. Replays that a compaction wrote (agent-acompact-*) and stored tool
 // results hold nothing of their own.
-func findSources(roots []string, skip string) (*inputs, error) {
+func findSources(ctx context.Context, roots []string, skip string) (*inputs, error) {
 	in := &inputs{}
 	for _, root := range roots {
 		prefix := ""
@@ -53,6 +54,9 @@ func findSources(roots []string, skip string) (*inputs, error) {
 	}
 	sort.SliceStable(in.sources, func(i, j int) bool { return in.sources[i].name < in.sources[j].name })
 	in.sources = withReplies(in.sources)
+	if err := in.withResults(ctx); err != nil {
+		return nil, fmt.Errorf("look for the requests of results: %w", err)
+	}
 	return in, nil
 }
 
