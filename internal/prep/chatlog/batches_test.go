@@ -1,7 +1,10 @@
 package chatlog
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +72,20 @@ func TestBatchesWithoutPartners(t *testing.T) {
 	}
 	if got, report := convert(t, Options{}, logFile{"a.jsonl", []string{batchResultLine("a", "first")}}); len(got) > 0 || report.Dropped[reasonNoRequest] != 1 {
 		t.Errorf("results alone: %q, %v", briefs(got), report.Dropped)
+	}
+}
+
+// Files that are found twice are read once.
+func TestBatchesFoundTwice(t *testing.T) {
+	dir := t.TempDir()
+	for name, line := range map[string]string{"in": batchRequestLine("a", asked("one")), "out": batchResultLine("a", "first")} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(line), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := Convert(context.Background(), Options{Sources: []string{dir, filepath.Join(dir, "in"), dir}, Out: filepath.Join(t.TempDir(), "o")})
+	if err != nil || report.Conversations != 1 || report.Dropped[reasonTwin] != 3 || len(report.Dropped) != 1 {
+		t.Errorf("%v, %+v", err, report)
 	}
 }
 

@@ -62,6 +62,7 @@ func (c *converter) describe() {
 			rep.Dropped.Add(reason, 1)
 		}
 		rep.Dropped.Add(reasonLink, c.in.links)
+		rep.Dropped.Add(reasonTwin, c.in.twins)
 	}
 	if c.o.Total != nil {
 		c.o.Total(2 * rep.Bytes)

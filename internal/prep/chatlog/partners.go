@@ -15,6 +15,7 @@ import (
 // their requests. Where there are several, custom_ids tell which that is; a
 // program may use the same ones in every batch.
 func (in *inputs) withResults(ctx context.Context) error {
+	in.dropTwins()
 	var requests []int
 	results := 0
 	for i, src := range in.sources {
@@ -47,6 +48,23 @@ func (in *inputs) withResults(ctx context.Context) error {
 	}
 	in.sources = slices.DeleteFunc(in.sources, func(src source) bool { return src.kind == kindUnknown })
 	return nil
+}
+
+// dropTwins leaves out files of batches that are found a second time, through
+// a link or because folders overlap: their results would fit both.
+func (in *inputs) dropTwins() {
+	var kept []source
+	for _, src := range in.sources {
+		twin := func(other source) bool {
+			return other.kind == src.kind && other.entry == src.entry && sameFile(other.path, src.path)
+		}
+		if (src.kind == kindBatch || src.kind == kindResults) && slices.ContainsFunc(kept, twin) {
+			in.twins++
+			continue
+		}
+		kept = append(kept, src)
+	}
+	in.sources = kept
 }
 
 // matcher finds the requests of results among several files.

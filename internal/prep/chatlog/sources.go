@@ -34,6 +34,7 @@ type inputs struct {
 	sources  []source
 	others   int // files that hold no conversations
 	links    int // links to folders, which are not followed
+	twins    int // files that were found before
 	problems []prep.Problem
 }
 
