@@ -72,15 +72,20 @@ func talkTally(s *ui.Streams, heading string, t prep.Tally) {
 // shownProblems is how many skipped lines are named on standard error.
 const shownProblems = 10
 
+// warnSkipped names what was skipped.
+func warnSkipped(s *ui.Streams, problems []prep.Problem) {
+	for _, p := range problems[:min(shownProblems, len(problems))] {
+		s.Warnf("skipped %s", p)
+	}
+}
+
 // skippedInput is the outcome of a run that had to skip lines or files: they
 // are named, the output stands, and the exit status is 3.
 func skippedInput(s *ui.Streams, noun string, problems []prep.Problem, total int) error {
 	if total == 0 {
 		return nil
 	}
-	for _, p := range problems[:min(shownProblems, len(problems))] {
-		s.Warnf("skipped %s", p)
-	}
+	warnSkipped(s, problems)
 	verb := "was"
 	if total > 1 {
 		noun, verb = noun+"s", "were"

@@ -70,6 +70,7 @@ func (o *logs2sftOptions) run(cmd *cobra.Command, s *ui.Streams) error {
 	switch {
 	case errors.Is(err, chatlog.ErrNothing):
 		talkTally(s, "left out", report.Dropped)
+		warnSkipped(s, report.Problems)
 		return ui.Fail(ui.ExitInvalid, err, "point --src at a folder of Claude Code sessions, usually ~/.claude/projects, or at an export or API log")
 	case errors.Is(err, chatlog.ErrStrict):
 		return ui.Fail(ui.ExitInvalid, err, "without --strict it is skipped and counted")

@@ -104,6 +104,7 @@ func (o *repo2fimOptions) failure(s *ui.Streams, r *fim.Report, err error) error
 	switch {
 	case errors.Is(err, fim.ErrNothing):
 		talkTally(s, "files left out", r.Left)
+		warnSkipped(s, r.Problems)
 		return ui.Fail(ui.ExitInvalid, err, "check --repo, --lang and --license; git lists tracked files only, so add new files first")
 	case errors.Is(err, fim.ErrRev):
 		return ui.Fail(ui.ExitInvalid, err, "--rev names a commit, tag or branch that every --repo has")

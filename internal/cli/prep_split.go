@@ -156,6 +156,10 @@ func (o *splitOptions) run(ctx context.Context, s *ui.Streams) error {
 			s.Infof("skipping %s: %s\n", skip.Path, skip.Reason)
 		}
 	}
+	if errors.Is(err, split.ErrNothing) {
+		talkTally(s, "left out", m.Dropped)
+		warnSkipped(s, m.Problems)
+	}
 	if err != nil {
 		return splitFailure(err)
 	}
