@@ -120,7 +120,7 @@ func (o *logs2sftOptions) words(out *chatlog.Options) error {
 	case o.model != "" && o.window == 0:
 		return errors.New("--model measures windows: give their size with --context")
 	}
-	return errors.Join(errs[:]...)
+	return errors.Join(append(errs[:], o.redaction.check(o.redact))...)
 }
 
 func (o *logs2sftOptions) readTools(out *chatlog.Options) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -33,6 +34,14 @@ func (r *redaction) addFlags(flags *pflag.FlagSet) {
 	flags.BoolVar(&r.ips, "redact-ip", false, "redact public IPv4 addresses too; version numbers can look like them")
 }
 
+// check refuses options that ask for what mode leaves undone.
+func (r *redaction) check(mode string) error {
+	if mode == redactOff && (r.extra != "" || r.keyFile != "" || r.ips) {
+		return errors.New("nothing is redacted with off: leave --redact-extra, --redact-key-file and --redact-ip out, or choose mask or drop")
+	}
+	return nil
+}
+
 // scrubber reads what the flags name. The second result names the rules and
 // replacements, for the identity of a run in parts.
 func (r *redaction) scrubber() (*scrub.Scrubber, string, error) {
@@ -49,7 +58,9 @@ func (r *redaction) scrubber() (*scrub.Scrubber, string, error) {
 		if err != nil {
 			return nil, "", fmt.Errorf("read --redact-key-file: %w", err)
 		}
-		options.Key = strings.TrimSpace(string(content))
+		if options.Key = strings.TrimSpace(string(content)); options.Key == "" {
+			return nil, "", &prep.InputError{Text: fmt.Sprintf("--redact-key-file %s holds no key", r.keyFile)}
+		}
 	}
 	s, err := scrub.New(options)
 	if err != nil && r.extra != "" {

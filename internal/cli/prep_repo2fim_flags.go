@@ -70,6 +70,9 @@ func (o *repo2fimOptions) parse(flags *pflag.FlagSet) error {
 	if !flags.Changed("max-middle") {
 		o.MaxMiddle = min(o.MaxMiddle, o.MaxChars/2)
 	}
+	if err := o.redaction.check(o.Redact); err != nil {
+		return err
+	}
 	return o.Check()
 }
 

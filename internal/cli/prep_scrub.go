@@ -52,6 +52,9 @@ func newScrubCmd(s *ui.Streams) *cobra.Command {
 			if o.workers < 1 {
 				return asUsage(cmd, fmt.Errorf("--workers is %d: give 1 or more", o.workers))
 			}
+			if err := o.check(o.mode); err != nil {
+				return asUsage(cmd, err)
+			}
 			return o.run(cmd.Context(), s, args)
 		},
 	}
