@@ -318,28 +318,3 @@ func TestObservedTools(t *testing.T) {
 		t.Errorf("got %s", got[0].Tools)
 	}
 }
-
-// A folder may be named by a link. Links inside it are followed to files, not
-// to folders, and one that leads in a circle is no reason to stop.
-func TestLinks(t *testing.T) {
-	logs, links := filepath.Join(t.TempDir(), "logs"), t.TempDir()
-	if err := os.MkdirAll(filepath.Join(logs, "p"), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	text := userLine("u1", "", "hi") + "\n" + replyLine("a1", "u1", "m1", "hello")
-	if err := os.WriteFile(filepath.Join(logs, "p", "s.jsonl"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for name, to := range map[string]string{
-		filepath.Join(links, "root"): logs, filepath.Join(logs, "folder"): "p", filepath.Join(logs, "circle"): "circle",
-		filepath.Join(logs, "nowhere"): "gone", filepath.Join(logs, "file.jsonl"): filepath.Join("p", "s.jsonl"),
-	} {
-		if err := os.Symlink(to, name); err != nil {
-			t.Fatal(err)
-		}
-	}
-	report, err := Convert(context.Background(), Options{Sources: []string{filepath.Join(links, "root")}, Out: filepath.Join(links, "o.jsonl")})
-	if err != nil || report.Files != 2 || report.Others != 2 || report.Conversations != 1 || report.Dropped[reasonLink] != 1 {
-		t.Errorf("%v, %+v", err, report)
-	}
-}

@@ -9,6 +9,7 @@ const (
 	reasonTooLong   = "over-long line"
 	reasonDamaged   = "damaged file"
 	reasonLink      = "link to a folder, not followed"
+	reasonLocked    = "file or folder that may not be read"
 	reasonTwin      = "file that was found before"
 
 	reasonCopy        = "record repeated in its file"

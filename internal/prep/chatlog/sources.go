@@ -68,6 +68,9 @@ func (in *inputs) walk(root, prefix, skip string) error {
 		}
 	}
 	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if in.locked(prefix+nameIn(root, path), path != root, err) {
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -89,10 +92,23 @@ func (in *inputs) walk(root, prefix, skip string) error {
 		case info.IsDir():
 			in.links++
 		case info.Mode().IsRegular():
-			return in.look(source{path: path, name: prefix + nameIn(root, path), size: info.Size()})
+			src := source{path: path, name: prefix + nameIn(root, path), size: info.Size()}
+			if err := in.look(src); !in.locked(src.name, path != root, err) {
+				return err
+			}
 		}
 		return nil
 	})
+}
+
+// locked takes note of a file or folder that may not be read, which ends no
+// search unless it was named itself.
+func (in *inputs) locked(name string, found bool, err error) bool {
+	if !found || !errors.Is(err, fs.ErrPermission) {
+		return false
+	}
+	in.problems = append(in.problems, prep.Problem{File: name, Reason: reasonLocked})
+	return true
 }
 
 // skipFolder passes over what never holds logs: stored tool results, which may

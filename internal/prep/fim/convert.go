@@ -65,8 +65,12 @@ func (rep *Report) list(ctx context.Context, o Options) error {
 			rep.close()
 			return err
 		}
-		l.findLicenses(ctx, len(o.Licences) > 0)
 		rep.Repos = append(rep.Repos, l)
+		if err := rep.noteLocked(l, o.Strict); err != nil {
+			rep.close()
+			return err
+		}
+		l.findLicenses(ctx, len(o.Licences) > 0)
 		rep.Files += l.Files
 		for _, e := range l.entries {
 			total += e.size

@@ -101,7 +101,7 @@ func TestListingWithAndWithoutGit(t *testing.T) {
 		"sub/.gitignore": "!y.log\nlocal/\n", "sub/local/l.go": code, "local/l.go": variant(3),
 	}
 	dir := tree(t, files)
-	walked, err := walk(context.Background(), dir)
+	walked, _, err := walk(context.Background(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}

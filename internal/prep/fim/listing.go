@@ -27,7 +27,8 @@ type Listing struct {
 	License string `json:"license,omitempty"` // of the file at the top, as SPDX expression
 	Files   int    `json:"files"`
 
-	entries  []entry // sorted by path
+	entries  []entry  // sorted by path
+	locked   []string // folders that may not be read
 	reader   source
 	rules    attributes
 	licenses map[string]string // SPDX expression by folder
@@ -129,7 +130,7 @@ func (l *Listing) listFolder(ctx context.Context) error {
 	}
 	if err != nil {
 		l.Method, l.Note = methodWalk, err.Error()
-		if paths, err = walk(ctx, l.Dir); err != nil {
+		if paths, l.locked, err = walk(ctx, l.Dir); err != nil {
 			return fmt.Errorf("list the files of %s: %w", l.Dir, err)
 		}
 	}
@@ -182,15 +183,15 @@ func git(ctx context.Context, dir string, args ...string) ([]byte, error) {
 
 var errNoGit = errors.New("git is not installed")
 
-// walk lists the files under dir that no .gitignore excludes.
-func walk(ctx context.Context, dir string) ([]string, error) {
-	dir, err := filepath.EvalSymlinks(dir) // WalkDir follows no link, the first neither
+// walk lists the files under dir that no .gitignore excludes, and the folders
+// that may not be read.
+func walk(ctx context.Context, dir string) (paths, locked []string, err error) {
+	dir, err = filepath.EvalSymlinks(dir) // WalkDir follows no link, the first neither
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	ig := newIgnore(dir)
-	var paths []string
-	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	visit := func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -213,8 +214,16 @@ func walk(ctx context.Context, dir string) ([]string, error) {
 			paths = append(paths, rel)
 		}
 		return nil
+	}
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		err = visit(path, d, err)
+		if path != dir && errors.Is(err, fs.ErrPermission) {
+			locked = append(locked, filepath.ToSlash(strings.TrimPrefix(path, dir+string(filepath.Separator))))
+			return filepath.SkipDir
+		}
+		return err
 	})
-	return paths, err
+	return paths, locked, err
 }
 
 // folder reads files from a working tree.

@@ -2,6 +2,8 @@ package fim
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/qlora/qlora/internal/prep"
 )
@@ -51,14 +53,31 @@ var ErrNothing = errors.New("no usable source file found")
 
 const maxProblems = 100
 
+// skip names a file or folder that could not be read.
+func (rep *Report) skip(l *Listing, path, why string) {
+	rep.Skipped++
+	if len(rep.Problems) < maxProblems {
+		rep.Problems = append(rep.Problems, prep.Problem{File: l.Repo + "/" + path, Reason: why})
+	}
+}
+
+// noteLocked counts the folders of l that may not be read; a strict run ends
+// with the first.
+func (rep *Report) noteLocked(l *Listing, strict bool) error {
+	for _, path := range l.locked {
+		if strict {
+			return fmt.Errorf("read %s/%s: %w", l.Repo, path, fs.ErrPermission)
+		}
+		rep.skip(l, path, "folder that may not be read")
+	}
+	return nil
+}
+
 // take counts what a file yielded, or why it yielded nothing.
 func (rep *Report) take(y *yield) {
 	switch {
 	case y.err != nil:
-		rep.Skipped++
-		if len(rep.Problems) < maxProblems {
-			rep.Problems = append(rep.Problems, prep.Problem{File: y.repo.Repo + "/" + y.path, Reason: y.err.Error()})
-		}
+		rep.skip(y.repo, y.path, y.err.Error())
 		return
 	case y.reason != "":
 		rep.Left.Add(y.reason, 1)

@@ -3,7 +3,9 @@ package fim
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -192,3 +194,27 @@ type failing struct{}
 
 func (failing) read(context.Context, entry) ([]byte, error) { return nil, errChanged }
 func (failing) close() error                                { return nil }
+
+// A folder that may not be read is named and passed over; with Strict it ends
+// the run.
+func TestLockedFolder(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may read everything")
+	}
+	dir := tree(t, map[string]string{"a.go": "package p\n\n" + body(1), "sub/b.go": "package p\n\n" + body(2), "tub/c.go": "package p\n\n" + body(3)})
+	for name, mode := range map[string]os.FileMode{"sub": 0, "tub": 0o100} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+		defer os.Chmod(filepath.Join(dir, name), 0o700) // so that it can be removed
+	}
+	o := DefaultOptions()
+	o.Repos = []string{dir}
+	if _, report := convert(t, o); report.Used != 1 || report.Skipped != 2 || report.Problems[0].File != "repo/sub" {
+		t.Errorf("used %d, problems %v", report.Used, report.Problems)
+	}
+	o.Strict, o.Out = true, filepath.Join(t.TempDir(), "x")
+	if _, err := Convert(context.Background(), o); !errors.Is(err, os.ErrPermission) {
+		t.Errorf("strict: %v", err)
+	}
+}
