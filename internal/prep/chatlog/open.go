@@ -3,12 +3,15 @@ package chatlog
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
+	kflate "github.com/klauspost/compress/flate"
 	kgzip "github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
@@ -67,11 +70,22 @@ func (src source) raw() (*stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	entry, err := archive.Open(src.entry)
+	entry, err := openEntry(archive, src.entry)
 	if err != nil {
 		return nil, errors.Join(err, archive.Close())
 	}
 	return &stream{Reader: entry, closers: []func() error{archive.Close, entry.Close}}, nil
+}
+
+// openEntry opens a file of an archive by its name, whatever that is: nothing
+// is unpacked to it.
+func openEntry(archive *zip.ReadCloser, name string) (io.ReadCloser, error) {
+	for _, f := range archive.File {
+		if f.Name == name {
+			return f.Open()
+		}
+	}
+	return nil, fmt.Errorf("%s in the archive: %w", name, fs.ErrNotExist)
 }
 
 var (
@@ -122,5 +136,7 @@ func damaged(err error) bool {
 			return true
 		}
 	}
-	return false
+	var corrupt flate.CorruptInputError
+	var kcorrupt kflate.CorruptInputError
+	return errors.As(err, &corrupt) || errors.As(err, &kcorrupt)
 }

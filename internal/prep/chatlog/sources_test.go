@@ -1,8 +1,12 @@
 package chatlog
 
 import (
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,6 +63,44 @@ func TestLinks(t *testing.T) {
 	}
 	report, err := Convert(context.Background(), Options{Sources: []string{filepath.Join(links, "root")}, Out: filepath.Join(links, "o.jsonl")})
 	if err != nil || report.Files != 2 || report.Others != 2 || report.Conversations != 1 || report.Dropped[reasonLink] != 1 {
+		t.Errorf("%v, %+v", err, report)
+	}
+}
+
+// Archives whose content is damaged are named and passed over; the names of
+// files in an archive need not be paths.
+func TestArchives(t *testing.T) {
+	dir := t.TempDir()
+	text := userLine("u1", "", "hi") + "\n" + replyLine("a1", "u1", "m1", "hello") + "\n"
+	var archive, packed bytes.Buffer
+	z := zip.NewWriter(&archive)
+	g := gzip.NewWriter(&packed)
+	w, err := z.Create("../odd.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []io.Writer{w, g} {
+		if _, err := io.WriteString(w, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(z.Close(), g.Close()); err != nil {
+		t.Fatal(err)
+	}
+	spoilt := func(data []byte, at int) []byte { // a block of a kind that there is none of
+		data = bytes.Clone(data)
+		data[at] |= 6
+		return data
+	}
+	for name, data := range map[string][]byte{
+		"a.zip": archive.Bytes(), "b.zip": spoilt(archive.Bytes(), 30+len("../odd.jsonl")), "c.gz": spoilt(packed.Bytes(), 10),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report, err := Convert(context.Background(), Options{Sources: []string{dir}, Out: filepath.Join(t.TempDir(), "o.jsonl")})
+	if err != nil || report.Conversations != 1 || report.Dropped[reasonDamaged] != 2 {
 		t.Errorf("%v, %+v", err, report)
 	}
 }
