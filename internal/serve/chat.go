@@ -154,7 +154,7 @@ func (s *Server) chat(w http.ResponseWriter, r *http.Request) *apiError {
 	}
 	head := newHead("chatcmpl-", q.model)
 	if q.stream {
-		out := &chatStream{sse: s.newSSE(w, r), head: head, q: q, choices: choices}
+		out := &chatStream{sse: newSSE(w), head: head, q: q, choices: choices}
 		return s.run(r.Context(), q.common, q.request, out)
 	}
 	out := &chatAnswer{w: w, head: head, choices: choices}

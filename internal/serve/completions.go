@@ -125,7 +125,7 @@ func (s *Server) complete(w http.ResponseWriter, r *http.Request) *apiError {
 	out := &textOutput{w: w, q: q, head: newHead("cmpl-", q.model), choices: make([]textChoice, q.n*len(q.prompts))}
 	out.head.Object = "text_completion"
 	if q.stream {
-		out.sse = s.newSSE(w, r)
+		out.sse = newSSE(w)
 	}
 	for i := range out.choices {
 		if prompt := q.prompts[i/q.n]; q.echo {

@@ -447,3 +447,35 @@ func settled(n int) int {
 	}
 	return last
 }
+
+// TestClientsThatNeverReadLetGo asks for answers larger than what the kernel
+// keeps for a client, and takes nothing of them: their place must come free.
+func TestClientsThatNeverReadLetGo(t *testing.T) {
+	for _, c := range []struct{ name, body string }{{"whole", hello}, {"stream", strings.Replace(hello, "{", `{"stream":true,`, 1)}} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFake(1)
+			o := defaults()
+			o.Queue, o.Write = 0, 50*time.Millisecond
+			url := start(t, f, o)
+			conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(c.body), c.body); err != nil {
+				t.Fatal(err)
+			}
+			id := f.wait(t, 1)[0]
+			f.say(id, strings.Repeat("a", 64<<20))
+			f.finish(id)
+			go func() { f.finish(f.wait(t, 2)[1]) }()
+			for range 500 {
+				if request(t, "POST", url+"/v1/chat/completions", hello).StatusCode == http.StatusOK {
+					return
+				}
+				time.Sleep(10 * time.Millisecond)
+			}
+			t.Error("its place in the queue is taken for ever")
+		})
+	}
+}

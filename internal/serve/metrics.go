@@ -65,10 +65,11 @@ func newMetrics(s *Server) *metrics {
 // clients make up as many as they like.
 var paths = map[string]bool{"/": true, "/v1/chat/completions": true, "/v1/completions": true, "/v1/models": true, "/health": true, "/metrics": true}
 
-func (m *metrics) count(next http.Handler) http.Handler {
+// count counts requests; limit is what statusWriter says.
+func (m *metrics) count(next http.Handler, limit time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK, limit: limit}
 		path := "other"
 		if paths[r.URL.Path] {
 			path = r.URL.Path
@@ -96,11 +97,13 @@ func (m *metrics) ended(model string, f *engine.Finish, cancelled bool) {
 	}
 }
 
-// statusWriter remembers the status.
+// statusWriter remembers the status, and gives the client a time to take each
+// piece that is written: one that never reads would keep its place in the queue.
 type statusWriter struct {
 	http.ResponseWriter
 	status  int
 	written bool
+	limit   time.Duration
 }
 
 func (w *statusWriter) WriteHeader(status int) {
@@ -115,6 +118,7 @@ func (w *statusWriter) WriteHeader(status int) {
 
 func (w *statusWriter) Write(b []byte) (int, error) {
 	w.written = true
+	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.limit)) // not supported by a test's recorder
 	return w.ResponseWriter.Write(b)
 }
 

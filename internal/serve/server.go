@@ -60,7 +60,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, newError(http.StatusNotFound, "", "unknown_url", "there is nothing at %s %.100q", r.Method, r.URL.Path))
 	})
-	return s.metrics.count(s.guard(mux))
+	return s.metrics.count(s.guard(mux), s.o.Write)
 }
 
 // onlyMethod refuses other methods; HEAD goes with GET.
