@@ -268,9 +268,12 @@ func TestHostsAndOrigins(t *testing.T) {
 			t.Errorf("%v: %d, allows %q", c.header, got.StatusCode, got.Header.Get("Access-Control-Allow-Origin"))
 		}
 	}
-	preflight := request(t, "OPTIONS", url+"/v1/chat/completions", "", "Origin", "https://friend.example", "Access-Control-Request-Method", "POST")
-	if preflight.StatusCode != 204 || !strings.Contains(preflight.Header.Get("Access-Control-Allow-Headers"), "Authorization") {
-		t.Errorf("preflight: %d %v", preflight.StatusCode, preflight.Header)
+	for asked, want := range map[string]string{"": "Authorization, Content-Type", "authorization,content-type,x-stainless-os": "authorization,content-type,x-stainless-os"} {
+		preflight := request(t, "OPTIONS", url+"/v1/chat/completions", "", "Origin", "https://friend.example", "Access-Control-Request-Method", "POST",
+			"Access-Control-Request-Headers", asked)
+		if got := preflight.Header.Get("Access-Control-Allow-Headers"); preflight.StatusCode != 204 || got != want {
+			t.Errorf("a preflight for %q: %d %v", asked, preflight.StatusCode, preflight.Header)
+		}
 	}
 }
 
