@@ -31,7 +31,11 @@ func (t tickets) give(n int) {
 	}
 }
 
-var errTooSlow = errors.New("the answer took too long")
+// Why an answer is given up that its client still waits for.
+var (
+	errTooSlow  = errors.New("the answer took too long")
+	errStopping = errors.New("the server is ending")
+)
 
 // timed runs h with a deadline for the body, and a context that ends after the
 // longest time of an answer.
@@ -49,8 +53,11 @@ func bodyRead(w http.ResponseWriter) { _ = http.NewResponseController(w).SetRead
 
 // ended is the error of an answer whose context has ended.
 func ended(ctx context.Context) *apiError {
-	if errors.Is(context.Cause(ctx), errTooSlow) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errTooSlow):
 		return newError(http.StatusGatewayTimeout, "", "timeout", "the answer was not complete within the time that this server allows (--timeout)")
+	case errors.Is(cause, errStopping):
+		return newError(http.StatusServiceUnavailable, "", "server_stopping", "the server was asked to end, and the answer was not complete within the time that it leaves (--drain)")
 	}
 	return newError(statusClientGone, "", "client_closed_request", "the client went away")
 }

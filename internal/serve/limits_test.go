@@ -368,7 +368,7 @@ func TestListenDrains(t *testing.T) {
 }
 
 func TestListenCutsAfterTheDrain(t *testing.T) {
-	f := newFake(1)
+	f := newFake(2)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -376,17 +376,32 @@ func TestListenCutsAfterTheDrain(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- serve.New(f, defaults()).Listen(ctx, ln, 20*time.Millisecond) }()
-	go func() {
-		if response, err := http.Post("http://"+ln.Addr().String()+"/v1/chat/completions", "application/json", strings.NewReader(hello)); err == nil {
+	answers := make(chan string, 2)
+	for i, body := range []string{hello, strings.Replace(hello, "{", `{"stream":true,`, 1)} {
+		go func() {
+			response, err := http.Post("http://"+ln.Addr().String()+"/v1/chat/completions", "application/json", strings.NewReader(body))
+			if err != nil {
+				answers <- err.Error()
+				return
+			}
+			text, err := io.ReadAll(response.Body)
 			_ = response.Body.Close()
-		}
-	}()
-	f.wait(t, 1)
+			answers <- fmt.Sprintf("%d %s %v", response.StatusCode, text, err)
+		}()
+		f.say(f.wait(t, i+1)[i], "beginning")
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	<-f.cancel
+	for range 2 {
+		answer := <-answers
+		torn := strings.HasPrefix(answer, "200 data: ") && strings.HasSuffix(answer, " <nil>") && !strings.Contains(answer, "[DONE]")
+		if !strings.Contains(answer, `"server_stopping"`) || !(strings.HasPrefix(answer, "503 ") || torn) {
+			t.Errorf("a client that waits is told %s", answer)
+		}
+		<-f.cancel
+	}
 }
 
 // TestNothingStaysBehind serves, breaks off, and counts goroutines.

@@ -16,13 +16,14 @@ const (
 	headerTime = 10 * time.Second
 	idleTime   = 2 * time.Minute
 	headerSize = 64 << 10
+	lastWords  = time.Second // for the answers that are cut off to say so
 )
 
 // Listen answers on ln until ctx ends; then it takes no more requests and gives
 // those under way the time of drain. It closes ln.
 func (s *Server) Listen(ctx context.Context, ln net.Listener, drain time.Duration) error {
-	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
+	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
 	srv := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: headerTime,
@@ -38,17 +39,25 @@ func (s *Server) Listen(ctx context.Context, ln net.Listener, drain time.Duratio
 		return err
 	case <-ctx.Done():
 	}
-	limit, cancel := context.WithTimeout(base, drain)
-	defer cancel()
-	err := srv.Shutdown(limit)
+	err := shutdown(srv, drain)
 	if errors.Is(err, context.DeadlineExceeded) {
-		cut() // ends the answers, and with them their handlers
+		cut(errStopping)
+		err = shutdown(srv, lastWords)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()
 	}
 	if got := <-failed; !errors.Is(got, http.ErrServerClosed) {
 		err = errors.Join(err, got)
 	}
 	return err
+}
+
+// shutdown waits for the requests under way, at most for limit.
+func shutdown(srv *http.Server, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	return srv.Shutdown(ctx)
 }
 
 // logWriter brings the lines of net/http, which tell of clients' faults, to
