@@ -1,7 +1,10 @@
 package serve
 
 import (
+	"fmt"
 	"math"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/qlora/qlora/internal/serve/engine"
 )
@@ -57,21 +60,44 @@ type textLogprobs struct {
 	Tokens   []string             `json:"tokens"`
 	Logprobs []float64            `json:"token_logprobs"`
 	Top      []map[string]float64 `json:"top_logprobs"`
-	Offsets  []int                `json:"text_offset"` // in the text of the answer
+	Offsets  []int                `json:"text_offset"` // characters of the answer before each
 }
 
-// add appends tokens whose text begins at the end of those before.
+// add appends tokens that begin after offset characters and returns where the
+// next one does. A token that is part of a character counts where it begins one.
 func (l *textLogprobs) add(list []engine.Logprob, offset int) int {
 	for _, p := range list {
 		top := map[string]float64{}
 		for _, a := range p.Top {
-			top[a.Token] = finite(a.Logprob)
+			top[textToken(a.Token)] = finite(a.Logprob)
 		}
-		l.Tokens = append(l.Tokens, p.Token)
+		l.Tokens = append(l.Tokens, textToken(p.Token))
 		l.Logprobs = append(l.Logprobs, finite(p.Logprob))
 		l.Top = append(l.Top, top)
 		l.Offsets = append(l.Offsets, offset)
-		offset += len(p.Token)
+		for i := range len(p.Token) {
+			if utf8.RuneStart(p.Token[i]) {
+				offset++
+			}
+		}
 	}
 	return offset
+}
+
+// textToken spells a token as OpenAI's completions do, where parts of characters
+// have no text: as "bytes:\xe2\x82". Otherwise they would all look the same.
+func textToken(token string) string {
+	if utf8.ValidString(token) {
+		return token
+	}
+	var b strings.Builder
+	b.WriteString("bytes:")
+	for i := range len(token) {
+		if c := token[i]; c >= ' ' && c < 0x7f {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, `\x%02x`, c)
+		}
+	}
+	return b.String()
 }
