@@ -62,7 +62,7 @@ func sayStopping(sig os.Signal, s *ui.Streams) {
 	if s.ErrTTY {
 		lead = "\n" // off the line of a progress bar and of the terminal's ^C
 	}
-	s.Infof("%sqlora: %s: finishing the current step; once more to stop at once\n", lead, sig)
+	s.Infof("%sqlora: %s: finishing what is under way; once more to stop at once\n", lead, sig)
 }
 
 func execute(ctx context.Context, args []string, s *ui.Streams) int {
