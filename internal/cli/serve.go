@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -161,9 +162,14 @@ func (o *serveOptions) startEngine(ctx context.Context, s *ui.Streams) (*child.C
 	return e, err
 }
 
+// serveAddress is where clients of this machine reach the server.
+func serveAddress(host string, port int) string {
+	return "http://" + net.JoinHostPort(cmp.Or(host, "localhost"), strconv.Itoa(port)) // no host: every interface
+}
+
 func (o *serveOptions) tellListening(s *ui.Streams, ln net.Listener, info engine.Info, site serve.Options) error {
 	models := append([]string{info.Model}, info.Adapters...)
-	address := "http://" + net.JoinHostPort(o.host, strconv.Itoa(ln.Addr().(*net.TCPAddr).Port))
+	address := serveAddress(o.host, ln.Addr().(*net.TCPAddr).Port)
 	s.Infof("qlora: %s at %s, %s of %d tokens; the interrupt key ends\n",
 		english.WordSeries(models, "and"), address, english.Plural(info.Slots, "slot", ""), info.Ctx)
 	if len(site.Keys) > 0 {
