@@ -17,9 +17,6 @@ import (
 // monitorPort is TensorBoard's: whoever has a tunnel to it keeps it.
 const monitorPort = 6006
 
-// apiKeyVariable holds the key of what listens beyond this machine.
-const apiKeyVariable = "QLORA_API_KEY"
-
 type monitorOptions struct {
 	runsDir string
 	host    string
@@ -34,7 +31,7 @@ func (o *monitorOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.runsDir, "runs-dir", "runs", "`folder` that holds the runs")
 	flags.StringVar(&o.host, "host", "127.0.0.1", "`address` to listen on; one that other machines reach needs a key")
 	flags.IntVar(&o.port, "port", monitorPort, "port to listen on; if it is taken, the next that is free (0: any)")
-	flags.StringVar(&o.key, "api-key", "", "`key` that clients must show (better: $"+apiKeyVariable+" or a file, which no list of processes shows)")
+	flags.StringVar(&o.key, "api-key", "", "`key` that clients must show (better: $"+keyEnv+" or a file, which no list of processes shows)")
 	flags.StringVar(&o.keyFile, "api-key-file", "", "`file` that holds the key")
 }
 
@@ -51,7 +48,7 @@ Nothing is fetched from elsewhere: the page is in this binary.
 Only this machine reaches it, unless --host names another address; then a key is
 needed, which a browser asks for once. The traffic is not encrypted: on a network
 that you do not trust, leave --host alone and use a tunnel such as
-ssh -L 6006:localhost:6006. Ctrl-C ends it with exit status 0.` + exitStatus(),
+ssh -L 6006:localhost:6006. Ctrl-C ends it with exit status 0.` + exitStatus(ui.ExitOK),
 		Example: `  qlora monitor
   qlora monitor --runs-dir ~/work/runs --port 8080
   qlora monitor --host 0.0.0.0 --api-key-file ~/.qlora-key`,
@@ -81,7 +78,7 @@ func runMonitor(ctx context.Context, o monitorOptions, s *ui.Streams) error {
 	}
 	if key == "" && !monitor.Loopback(o.host) {
 		return ui.Fail(ui.ExitUsage, fmt.Errorf("--host %s lets other machines in, and there is no key", o.host),
-			"set "+apiKeyVariable+" or give --api-key-file",
+			"set "+keyEnv+" or give --api-key-file",
 			"or leave --host out and reach it through a tunnel: ssh -L 6006:localhost:6006 HOST")
 	}
 	l, err := monitor.Listen(o.host, o.port)
@@ -111,7 +108,7 @@ func (o *monitorOptions) apiKey() (string, error) {
 	case o.key != "":
 		return o.key, nil
 	case o.keyFile == "":
-		return os.Getenv(apiKeyVariable), nil
+		return environmentKey()
 	}
 	text, err := os.ReadFile(o.keyFile)
 	if err != nil {

@@ -42,7 +42,7 @@ best evaluation where there is one. States are running, finished, interrupted,
 diverged, failed, killed (its process is gone) and unknown (it has stored none).
 
 Lines of metrics.jsonl that cannot be read are left out and counted in a
-warning.` + exitStatus(),
+warning.` + exitStatus(ui.ExitOK),
 		Example: `  qlora runs
   qlora runs --watch
   qlora runs --json | jq -r '.runs[] | select(.state == "running") | .run'`,

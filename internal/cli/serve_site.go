@@ -14,7 +14,7 @@ import (
 	"github.com/qlora/qlora/internal/ui"
 )
 
-// keyEnv is the environment variable that holds an API key.
+// keyEnv is the environment variable that holds the API key of what listens.
 const keyEnv = "QLORA_API_KEY"
 
 const (
@@ -61,10 +61,11 @@ func (o *serveOptions) site() (serve.Options, error) {
 // keys are those of the environment and of the file.
 func (o *serveOptions) keys() ([]string, error) {
 	var keys []string
-	if key, set := os.LookupEnv(keyEnv); set {
-		if key = strings.TrimSpace(key); key == "" {
-			return nil, ui.Fail(ui.ExitUsage, errors.New(keyEnv+" is set, but empty"), "give it a value, or unset it")
-		}
+	key, err := environmentKey()
+	if err != nil {
+		return nil, err
+	}
+	if key != "" {
 		keys = append(keys, key)
 	}
 	if o.keyFile == "" {
@@ -85,6 +86,16 @@ func (o *serveOptions) keys() ([]string, error) {
 		return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds no API key", o.keyFile), "write one key a line")
 	}
 	return keys, nil
+}
+
+// environmentKey is the key of the environment, "" for none. An empty one is an
+// error: whoever set it did not mean to let everybody in.
+func environmentKey() (string, error) {
+	key, set := os.LookupEnv(keyEnv)
+	if key = strings.TrimSpace(key); set && key == "" {
+		return "", ui.Fail(ui.ExitUsage, errors.New(keyEnv+" is set, but empty"), "give it a value, or unset it")
+	}
+	return key, nil
 }
 
 // isLoopback tells whether only this machine reaches a host: all its addresses
