@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"sort"
+	"syscall"
 	"time"
 )
 
@@ -18,23 +19,24 @@ import (
 var ErrNoRuns = errors.New("no runs yet")
 
 // List returns the folders of the runs under root, newest first by the time of
-// their last report.
+// their last report. A root that is not there holds none; one that cannot be
+// read is an error.
 func List(root string) ([]string, error) {
-	paths, err := filepath.Glob(filepath.Join(root, "*", MetricsFile))
-	if err != nil {
-		return nil, fmt.Errorf("list runs in %s: %w", root, err)
+	entries, err := os.ReadDir(root)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list runs: %w", err)
 	}
 	changed := map[string]time.Time{}
 	var dirs []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed since the listing
+	for _, entry := range entries {
+		dir := filepath.Join(root, entry.Name())
+		info, err := os.Stat(filepath.Join(dir, MetricsFile))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, fs.ErrPermission) {
+			continue // a file, the folder of something else or of somebody else, or removed since the listing
 		}
 		if err != nil {
-			return nil, fmt.Errorf("list runs in %s: %w", root, err)
+			return nil, fmt.Errorf("list runs: %w", err)
 		}
-		dir := filepath.Dir(path)
 		changed[dir] = info.ModTime()
 		dirs = append(dirs, dir)
 	}
