@@ -18,6 +18,8 @@ const (
 type update struct {
 	Runs []pageSummary `json:"runs"` // those that changed
 	Gone []string      `json:"gone,omitempty"`
+	// Problem says why the folder cannot be listed; empty: it can.
+	Problem string `json:"problem,omitempty"`
 }
 
 // serveEvents streams server-sent events: first "all" with the whole listing,
@@ -56,7 +58,9 @@ func (s *Server) serveEvents(w http.ResponseWriter, r *http.Request) {
 
 // updates are the summaries of those named, and who of them is gone.
 func (w *watcher) updates(names map[string]bool) update {
-	u := update{Runs: []pageSummary{}}
+	w.mu.RLock()
+	u := update{Runs: []pageSummary{}, Problem: w.failure}
+	w.mu.RUnlock()
 	for name := range names {
 		if r := w.find(name); r != nil {
 			u.Runs = append(u.Runs, r.pageSummary())

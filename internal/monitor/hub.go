@@ -48,10 +48,23 @@ func (h *hub) publish(name string) {
 	}
 }
 
+// wakeAll makes every listener look, though no run has changed.
+func (h *hub) wakeAll() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for l := range h.listeners {
+		l.rouse()
+	}
+}
+
 func (l *listener) note(name string) {
 	l.mu.Lock()
 	l.changed[name] = true
 	l.mu.Unlock()
+	l.rouse()
+}
+
+func (l *listener) rouse() {
 	select {
 	case l.wake <- struct{}{}:
 	default: // it is awake already

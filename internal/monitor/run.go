@@ -25,6 +25,7 @@ type run struct {
 	status  runlog.Status
 	result  result
 	samples int64             // bytes of samples.jsonl
+	config  int64             // version of config.yaml
 	bad     int               // lines that are no reports
 	badText string            // the first of them, and why
 	lines   int               // of the file, good and bad
@@ -48,6 +49,14 @@ type result struct {
 type stamp struct {
 	size int64
 	time time.Time
+}
+
+// version differs between contents of a file; it is 0 where there is none.
+func (s stamp) version() int64 {
+	if s.time.IsZero() {
+		return 0
+	}
+	return s.time.UnixMilli()
 }
 
 func newRun(dir string) *run {
@@ -135,7 +144,12 @@ func (r *run) refreshState() (news bool) {
 		r.samples, news = r.stamps[runlog.SamplesFile].size, true
 		r.mu.Unlock()
 	}
-	return r.changed(runlog.ConfigFile) || news
+	if r.changed(runlog.ConfigFile) {
+		r.mu.Lock()
+		r.config, news = r.stamps[runlog.ConfigFile].version(), true
+		r.mu.Unlock()
+	}
+	return news
 }
 
 // fail keeps what is wrong with a file for the page, and forgets it when err is

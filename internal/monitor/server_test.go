@@ -155,6 +155,36 @@ func TestEndOfARunArrives(t *testing.T) {
 	}))
 }
 
+// TestNewSettingsArrive writes them after the page has seen the run, as training
+// does, and again, as a resume does.
+func TestNewSettingsArrive(t *testing.T) {
+	root := t.TempDir()
+	r := makeRun(t, root, "one")
+	_, served := started(t, Options{Root: root})
+	settled(t, served, "one")
+	config := filepath.Join(root, "one", runlog.ConfigFile)
+	var version int64
+	for i := range 2 {
+		events(t, served, func() {
+			check(t, r.WriteConfig([]byte("rank: 8\n")))
+			later := time.Now().Add(time.Duration(i) * time.Second)
+			check(t, os.Chtimes(config, later, later))
+		}, "runs", has("one", func(s pageSummary) bool {
+			seen := version
+			version = s.Config
+			return s.Config > seen
+		}))
+	}
+}
+
+// TestTroubleWithTheFolderArrives puts a file in its place, and takes it away.
+func TestTroubleWithTheFolderArrives(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "runs")
+	_, served := started(t, Options{Root: root})
+	events(t, served, func() { check(t, os.WriteFile(root, nil, 0o644)) }, "runs", func(l listing) bool { return l.Problem != "" })
+	events(t, served, func() { check(t, os.Remove(root)) }, "runs", func(l listing) bool { return l.Problem == "" })
+}
+
 func TestTooManyStreamsAreRefused(t *testing.T) {
 	s, served := started(t, Options{Root: t.TempDir()})
 	for range maxListeners {

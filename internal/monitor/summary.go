@@ -40,6 +40,7 @@ type pageSummary struct {
 	Metrics []string            `json:"metrics"` // those with a figure
 	Ranges  map[Axis][2]float64 `json:"ranges"`  // first and last x
 	Samples int64               `json:"samples"` // bytes of samples.jsonl: 0 for none, other bytes for other samples
+	Config  int64               `json:"config"`  // version of config.yaml: 0 for none, another for other settings
 }
 
 func (r *run) summary() Summary {
@@ -71,7 +72,7 @@ func (r *run) pageSummary() pageSummary {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t := r.current()
-	s.Rows, s.Loading, s.Samples = t.rows(), !r.loaded, r.samples
+	s.Rows, s.Loading, s.Samples, s.Config = t.rows(), !r.loaded, r.samples, r.config
 	for m, column := range t.columns {
 		if column != nil {
 			s.Metrics = append(s.Metrics, metricNames[m])

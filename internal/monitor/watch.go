@@ -133,7 +133,10 @@ func (w *watcher) setFailure(err error) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failure = text
+	if w.failure != text {
+		w.failure = text
+		w.hub.wakeAll()
+	}
 }
 
 // adopt returns the run in dir, which may be new.

@@ -5,7 +5,7 @@ import { Feed, weight } from "./data.js";
 import { Chart } from "./chart.js";
 import { listen, label, within } from "./pointer.js";
 import { axes } from "./axis.js";
-import { Legend } from "./legend.js";
+import { Legend, setText } from "./legend.js";
 import { RunTable } from "./runs.js";
 import { Settings } from "./compare.js";
 import { Samples } from "./samples.js";
@@ -95,11 +95,11 @@ function showProblems() {
   if (state.problem) texts.unshift(state.problem);
   const text = texts.slice(0, 3).join("\n") + (texts.length > 3 ? `\nand ${texts.length - 3} more` : "");
   $("notice").hidden = texts.length === 0;
-  if ($("notice").textContent !== text) $("notice").textContent = text;
+  setText($("notice"), text);
 }
 
 function showLink(text) {
-  $("link").textContent = text;
+  setText($("link"), text);
   $("link").dataset.state = text;
 }
 

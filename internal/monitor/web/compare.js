@@ -1,6 +1,6 @@
 // The settings of a run, alone or beside those of another.
 
-import { newestFirst } from "./store.js";
+import { newestFirst, state } from "./store.js";
 
 const $ = (id) => document.getElementById(id);
 const NONE = "";
@@ -10,6 +10,7 @@ export class Settings {
     this.table = $("config");
     this.note = $("settings-note");
     this.names = "";
+    this.shown = ""; // what is on the page, or on its way there
     for (const id of ["run-a", "run-b"]) $(id).addEventListener("change", () => this.show());
     $("differing").addEventListener("change", () => this.show());
   }
@@ -17,12 +18,18 @@ export class Settings {
   // update follows the list of runs.
   update() {
     const names = newestFirst().map((run) => run.name);
-    if (names.join("\n") === this.names) return;
-    this.names = names.join("\n");
-    const [a, b] = [$("run-a").value, $("run-b").value];
-    fill($("run-a"), names, names.includes(a) ? a : names[0]);
-    fill($("run-b"), ["", ...names], names.includes(b) ? b : names[1] ?? NONE);
-    this.show();
+    if (names.join("\n") !== this.names) {
+      this.names = names.join("\n");
+      const [a, b] = [$("run-a").value, $("run-b").value];
+      fill($("run-a"), names, names.includes(a) ? a : names[0]);
+      fill($("run-b"), ["", ...names], names.includes(b) ? b : names[1] ?? NONE);
+    }
+    if (this.versions() !== this.shown) this.show();
+  }
+
+  // versions tells what is chosen, and which settings of it.
+  versions() {
+    return ["run-a", "run-b"].map((id) => $(id).value + " " + state.runs.get($(id).value)?.summary.config).join("\n");
   }
 
   // choose shows the settings of one run.
@@ -34,9 +41,9 @@ export class Settings {
 
   async show() {
     const names = [$("run-a").value, $("run-b").value].filter((name) => name !== NONE);
-    const wanted = (this.wanted = names.join("\n"));
+    const shown = (this.shown = this.versions());
     const columns = await Promise.all(names.map((name) => this.fetch(name)));
-    if (this.wanted !== wanted) return; // chosen anew meanwhile
+    if (this.shown !== shown) return; // chosen anew, or written anew, meanwhile
     $("differing").disabled = names.length < 2;
     const failed = columns.map((c, i) => c.error && `${names[i]}: ${c.error}`).filter(Boolean);
     this.note.textContent = failed.join("\n");

@@ -6,6 +6,7 @@ import { state, merge, drop, shownRuns, METRICS } from "./store.js";
 const BATCH = 25; // runs of a request: charts fill as they come
 const POINTS = 12000; // of a chart, over all runs
 const PAUSE = 200; // ms between two rounds of fetching
+const RETRY = 3000; // ms after one that failed
 
 // weight turns the slider's 0 to 100 into the weight of the past: fine near 1.
 export function weight() {
@@ -31,10 +32,12 @@ export class Feed {
     this.events.addEventListener("runs", (e) => this.takeSome(JSON.parse(e.data)));
     this.events.onopen = () => this.linked("live");
     this.events.onerror = () => {
+      const refused = this.events?.readyState === EventSource.CLOSED;
+      if (refused) {
+        this.close(); // the browser does not try again by itself
+        setTimeout(() => document.hidden || this.open(), RETRY);
+      }
       this.linked("reconnecting");
-      if (this.events?.readyState !== EventSource.CLOSED) return;
-      this.close(); // refused: the browser does not try again by itself
-      setTimeout(() => this.open(), 3000);
     };
   }
 
@@ -55,6 +58,7 @@ export class Feed {
   takeSome(update) {
     this.want(merge(update.runs, false));
     drop(update.gone ?? []);
+    state.problem = update.problem ?? "";
     this.changed();
     if (update.gone) this.points();
   }
@@ -74,22 +78,27 @@ export class Feed {
     this.timer = 0;
     const control = (this.fetching = new AbortController());
     this.busy(true);
+    let [names, pause] = [[], PAUSE];
     try {
       while (this.stale.size > 0) {
-        const names = [...this.stale].slice(0, BATCH);
+        names = [...this.stale].slice(0, BATCH);
         names.forEach((name) => this.stale.delete(name));
         const known = names.filter((name) => state.runs.get(name)?.shown);
         if (known.length > 0) await this.fetchRuns(known, control.signal);
       }
     } catch (error) {
-      if (error.name !== "AbortError") this.linked("reconnecting");
+      if (error.name !== "AbortError") {
+        names.forEach((name) => this.stale.add(name));
+        pause = RETRY;
+        this.linked("reconnecting");
+      }
     }
     this.fetching = null;
     this.busy(false);
     this.timer = setTimeout(() => {
       this.timer = 0;
       this.want([]);
-    }, PAUSE);
+    }, pause);
   }
 
   async fetchRuns(names, signal) {
@@ -109,6 +118,7 @@ export class Feed {
       const run = state.runs.get(name);
       if (run && runs[name]) run.series = runs[name];
     }
+    if (this.events?.readyState === EventSource.OPEN) this.linked("live");
     this.points();
   }
 }
