@@ -51,6 +51,7 @@ export class Settings {
   }
 
   async fetch(name) {
+    if (!state.runs.get(name)?.summary.config) return { error: "this run has stored no settings", values: new Map() };
     try {
       const response = await fetch("api/config?" + new URLSearchParams({ run: name }));
       const answer = await response.json();
