@@ -34,6 +34,16 @@ async function picture(name, scheme, viewport) {
   if (answers.length < 2 || answers.some((n) => n === 0)) faults.push(name + " answers: " + answers);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > window.innerWidth);
   if (wide) faults.push(name + " is wider than the window");
+  const [error, bad] = await page.evaluate(() => {
+    const [meta, state] = [document.querySelector(".meta"), document.getElementById("state")];
+    meta.classList.add("error");
+    state.classList.add("bad");
+    const colors = [meta, state].map((e) => getComputedStyle(e).color);
+    meta.classList.remove("error");
+    state.classList.remove("bad");
+    return colors;
+  });
+  if (error !== bad) faults.push(name + " shows errors in " + error);
   await page.screenshot({ path: path.join(folder, name + ".png") });
   // Escape stops an answer
   await page.evaluate(() => { document.getElementById("limit").value = "400"; document.getElementById("prompt").focus(); });

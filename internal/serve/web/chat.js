@@ -102,7 +102,8 @@ function following(change) {
 async function answer(pane, card, signal) {
   const text = card.querySelector(".text");
   const meta = card.querySelector(".meta");
-  const messages = pane.history.slice();
+  const history = pane.history; // another model begins another one
+  const messages = history.slice();
   if ($("system").value) messages.unshift({ role: "system", content: $("system").value });
   const began = performance.now();
   let first = 0, tokens = 0, reason = "", said = "";
@@ -133,8 +134,8 @@ async function answer(pane, card, signal) {
     meta.classList.toggle("error", e.name !== "AbortError");
   }
   text.classList.remove("busy");
-  if (said) pane.history.push({ role: "assistant", content: said });
-  else pane.history.pop(); // a question without an answer would stay in the way
+  if (said) history.push({ role: "assistant", content: said });
+  else history.pop(); // a question without an answer would stay in the way
 }
 
 async function send() {
