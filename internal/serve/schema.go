@@ -2,6 +2,7 @@ package serve
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,8 +37,11 @@ type schemaGrammar struct {
 
 const (
 	deepestSchema  = 32
+	mostTypes      = 7         // that JSON has
 	longestGrammar = 256 << 10 // bytes; it is looked at for every token
 )
+
+var errTooLarge = errors.New("the schema is too large")
 
 // ignored say nothing about what is valid.
 var ignoredKeywords = []string{"title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions",
@@ -54,6 +58,9 @@ func (g *schemaGrammar) value(v any, depth int) (string, error) {
 	d, ok := v.(*jinja.Dict)
 	if !ok || depth > deepestSchema {
 		return "", fmt.Errorf("a schema is not an object, or nested too deeply")
+	}
+	if g.rules.Len() > longestGrammar { // lists of types can make much of little
+		return "", errTooLarge
 	}
 	for _, key := range d.Keys() {
 		if !g.loose && !slices.Contains(knownKeywords, key) && !slices.Contains(ignoredKeywords, key) {
@@ -77,6 +84,9 @@ func (g *schemaGrammar) value(v any, depth int) (string, error) {
 	}
 	kind, _ := d.Get("type")
 	if list, ok := kind.([]any); ok {
+		if len(list) > mostTypes {
+			return "", fmt.Errorf("type: there are not that many")
+		}
 		var any []any
 		for _, k := range list {
 			any = append(any, d.With("type", k))
@@ -258,7 +268,7 @@ func compile(raw json.RawMessage, loose bool, g *schemaGrammar) (string, error) 
 	g.loose, g.refs = loose, map[string]string{}
 	e, err := g.value(v, 0)
 	if err == nil && g.rules.Len()+len(e) > longestGrammar {
-		err = fmt.Errorf("the schema is too large")
+		err = errTooLarge
 	}
 	return e, err
 }
