@@ -43,13 +43,6 @@ const (
 
 var errTooLarge = errors.New("the schema is too large")
 
-// ignored say nothing about what is valid.
-var ignoredKeywords = []string{"title", "description", "default", "examples", "example", "$schema", "$id", "$comment", "$defs", "definitions",
-	"additionalProperties", "strict", "deprecated", "readOnly", "writeOnly", "nullable"}
-
-// knownKeywords are those that value understands.
-var knownKeywords = []string{"type", "properties", "required", "items", "minItems", "maxItems", "enum", "const", "anyOf", "oneOf", "$ref", "allOf"}
-
 // value returns the expression for values of a schema.
 func (g *schemaGrammar) value(v any, depth int) (string, error) {
 	if v == true || v == nil {
@@ -62,9 +55,9 @@ func (g *schemaGrammar) value(v any, depth int) (string, error) {
 	if g.rules.Len() > longestGrammar { // lists of types can make much of little
 		return "", errTooLarge
 	}
-	for _, key := range d.Keys() {
-		if !g.loose && !slices.Contains(knownKeywords, key) && !slices.Contains(ignoredKeywords, key) {
-			return "", fmt.Errorf("the keyword %.40q is not supported", key)
+	if !g.loose {
+		if err := supported(d); err != nil {
+			return "", err
 		}
 	}
 	if ref, ok := d.Get("$ref"); ok {
@@ -97,13 +90,20 @@ func (g *schemaGrammar) value(v any, depth int) (string, error) {
 }
 
 func (g *schemaGrammar) typed(d *jinja.Dict, kind any, depth int) (string, error) {
+	properties, named := d.Get("properties")
+	_, listed := d.Get("items")
+	switch {
+	case kind == nil && named:
+		kind = "object"
+	case kind == nil && listed:
+		kind = "array"
+	}
 	switch kind {
-	case nil, "object":
-		if p, ok := d.Get("properties"); ok {
-			return g.object(d, p, depth)
-		}
-		if kind == nil {
-			return "value", nil
+	case nil:
+		return "value", nil
+	case "object":
+		if named {
+			return g.object(d, properties, depth)
 		}
 		return "object", nil
 	case "array":
@@ -138,6 +138,9 @@ func (g *schemaGrammar) alternatives(key string, v any, depth int) (string, erro
 	return "(" + strings.Join(each, " | ") + ")", nil
 }
 
+// pointerEscapes are how a JSON pointer spells what separates its parts.
+var pointerEscapes = strings.NewReplacer("~1", "/", "~0", "~")
+
 // reference follows "#/$defs/name"; the rule exists before its schema is read,
 // so that schemas may contain themselves.
 func (g *schemaGrammar) reference(ref string, depth int) (string, error) {
@@ -157,7 +160,7 @@ func (g *schemaGrammar) reference(ref string, depth int) (string, error) {
 		if d == nil {
 			return "", fmt.Errorf("$ref %.60q leads nowhere", ref)
 		}
-		if at, ok = d.Get(key); !ok {
+		if at, ok = d.Get(pointerEscapes.Replace(key)); !ok {
 			return "", fmt.Errorf("$ref %.60q leads nowhere", ref)
 		}
 	}
@@ -212,14 +215,15 @@ func (g *schemaGrammar) array(d *jinja.Dict, depth int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	low, high := int64(0), int64(-1)
+	low, high, whole := int64(0), int64(-1), true
 	if v, ok := d.Get("minItems"); ok {
-		low, _ = v.(int64)
+		low, whole = v.(int64)
 	}
-	if v, ok := d.Get("maxItems"); ok {
-		high, _ = v.(int64)
+	if v, ok := d.Get("maxItems"); ok && whole {
+		high, whole = v.(int64)
+		whole = whole && high >= 0
 	}
-	if low < 0 || low > 1000 || high > 1000 || high >= 0 && high < low {
+	if !whole || low < 0 || low > 1000 || high > 1000 || high >= 0 && high < low {
 		return "", fmt.Errorf("minItems and maxItems: want numbers up to 1000")
 	}
 	var list string
