@@ -17,6 +17,7 @@ type Columns struct{ widths []int }
 
 // Table is the function Table with columns that never get narrower.
 func (c *Columns) Table(w io.Writer, header []string, rows [][]string) {
+	rows = visibleRows(rows)
 	widths := columnWidths(header, rows)
 	for i := range min(len(widths), len(c.widths)) {
 		widths[i] = max(widths[i], c.widths[i])

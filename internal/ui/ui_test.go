@@ -140,6 +140,15 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestTableIsOfOneLineEach has names that would end the line or colour the rest.
+func TestTableIsOfOneLineEach(t *testing.T) {
+	var b strings.Builder
+	Table(&b, []string{"run", "state"}, [][]string{{"new\nline\x1b[31m\u009b", "a\tb"}})
+	if want := "run                    state\nnew\\nline\\x1b[31m\\x9b  a\\tb\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
 func TestMarkdownTable(t *testing.T) {
 	var b bytes.Buffer
 	MarkdownTable(&b, []string{"k", "v"}, [][]string{{"a|b", "-1.5"}, {"c", "-"}})
