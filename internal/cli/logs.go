@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/monitor"
 	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -147,6 +148,14 @@ func endOfRun(dir string, s *ui.Streams) error {
 	return s.Event("summary", logsSummary{Run: filepath.Base(dir), Status: status})
 }
 
+// startOf is "-" for a run that has not stored it.
+func startOf(status runlog.Status) string {
+	if status.Started.IsZero() {
+		return "-"
+	}
+	return status.Started.Format("2006-01-02 15:04:05")
+}
+
 func listRuns(o logsOptions, s *ui.Streams) error {
 	dirs, err := runlog.List(o.runsDir)
 	if err != nil {
@@ -157,11 +166,13 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 	for _, dir := range dirs {
 		status, err := runlog.ReadStatus(dir)
 		if err != nil {
+			status = runlog.Status{State: monitor.Unknown}
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.Warnf("%v", err)
-			continue
 		}
 		runs = append(runs, logsSummary{Run: filepath.Base(dir), Status: status})
-		rows = append(rows, []string{filepath.Base(dir), string(status.State), status.Started.Format("2006-01-02 15:04:05")})
+		rows = append(rows, []string{filepath.Base(dir), string(status.State), startOf(status)})
 	}
 	if !s.JSON && len(rows) > 0 {
 		ui.Table(s.Out, []string{"run", "state", "started"}, rows)
