@@ -6,9 +6,9 @@ import (
 	"unicode"
 )
 
-// Visible spells line ends and control characters, which the name of a file may
+// visible spells line ends and control characters, which the name of a file may
 // hold, as \n or \x1b: a terminal would act on them.
-func Visible(text string) string {
+func visible(text string) string {
 	if strings.IndexFunc(text, unicode.IsControl) < 0 {
 		return text
 	}
@@ -33,7 +33,7 @@ func visibleRows(rows [][]string) [][]string {
 	for i, row := range rows {
 		out[i] = make([]string, len(row))
 		for k, cell := range row {
-			out[i][k] = Visible(cell)
+			out[i][k] = visible(cell)
 		}
 	}
 	return out
