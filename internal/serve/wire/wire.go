@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/qlora/qlora/internal/serve/engine"
 )
@@ -116,9 +117,16 @@ type Client struct {
 	dec  *gob.Decoder
 }
 
+// sendTime is far more than the other side takes to read a call: it does so
+// while it computes.
+const sendTime = 30 * time.Second
+
 // Dial waits for the Hello and returns a client; Receive then has to run. The
-// error is a *LoadError when the other side said what is wrong.
-func Dial(conn net.Conn) (*Client, error) {
+// error is a *LoadError when the other side said what is wrong. Where the other
+// side does not take a call in time, Generate fails and Receive ends.
+func Dial(conn net.Conn) (*Client, error) { return dial(conn, sendTime) }
+
+func dial(conn net.Conn, limit time.Duration) (*Client, error) {
 	c := &Client{conn: conn, dec: gob.NewDecoder(conn)}
 	var hello Hello
 	if err := c.dec.Decode(&hello); err != nil {
@@ -132,7 +140,14 @@ func Dial(conn net.Conn) (*Client, error) {
 	c.Router = engine.NewRouter(hello.Info, func(call engine.Call) error {
 		mu.Lock()
 		defer mu.Unlock()
-		return enc.Encode(call)
+		err := conn.SetWriteDeadline(time.Now().Add(limit))
+		if err == nil {
+			err = enc.Encode(call)
+		}
+		if err != nil {
+			return errors.Join(err, conn.Close()) // after part of a call, nothing can be said
+		}
+		return nil
 	})
 	return c, nil
 }
