@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/qlora/qlora/internal/serve/engine"
@@ -88,12 +89,23 @@ func Serve(ctx context.Context, conn net.Conn, sink *Sink, w Worker) error {
 		cancel(receive(conn, w))
 	}()
 	err := w.Run(ctx)
-	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, io.EOF) && !errors.Is(cause, context.Canceled) {
+	if cause := context.Cause(ctx); err == nil && !hungUp(cause) && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
 	err = errors.Join(err, conn.Close())
 	<-received
 	return err
+}
+
+// hungUp tells whether the other side closed the connection or has ended: at
+// rest, in the middle of a call, or while it was sent to.
+func hungUp(err error) bool {
+	for _, gone := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.EPIPE, syscall.ECONNRESET} {
+		if errors.Is(err, gone) {
+			return true
+		}
+	}
+	return false
 }
 
 // receive hands calls to w until the connection ends.
