@@ -30,7 +30,8 @@ func (j *trainJob) sample(ctx context.Context, e train.Saved, rep *reporter) err
 			return nil // the loop ends by itself
 		}
 		if err != nil {
-			rep.line("no sample at step %d: %v\n", e.Step, err)
+			rep.line("") // off the progress bar
+			j.s.Warnf("no sample at step %d: %v", e.Step, err)
 			rep.log.Warn().Err(err).Int("step", e.Step).Msg("no sample")
 			continue
 		}
@@ -48,16 +49,20 @@ func (j *trainJob) answer(ctx context.Context, checkpoint, prompt string) (strin
 	if j.r.Method != engine.MethodQLoRA {
 		return "", errors.New("samples need --method qlora")
 	}
-	s, out, talk := ui.Test()
+	s, out, _ := ui.Test()
 	args := []string{"run", "-m", j.r.Model, "--lora", filepath.Join(checkpoint, "adapter.gguf"), "--device", "cpu", "--temp", "0",
 		"--predict", strconv.Itoa(sampleTokens), "--threads", strconv.Itoa(j.r.Threads), "--json", "--", prompt}
-	if code := execute(ctx, args, s); code != ui.ExitOK {
-		return "", fmt.Errorf("qlora run: exit status %d: %s", code, bytes.TrimSpace(talk.Bytes()))
-	}
+	code := execute(ctx, args, s)
 	lines := bytes.Split(bytes.TrimSpace(out.Bytes()), []byte{'\n'})
-	var summary runSummary
-	if err := json.Unmarshal(lines[len(lines)-1], &summary); err != nil {
-		return "", fmt.Errorf("read the answer of qlora run: %w", err)
+	var last struct {
+		runSummary
+		errorEvent
 	}
-	return summary.Text, nil
+	if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
+		return "", fmt.Errorf("qlora run: exit status %d: read its answer: %w", code, err)
+	}
+	if code != ui.ExitOK {
+		return "", fmt.Errorf("qlora run: %s", last.Error)
+	}
+	return last.Text, nil
 }
