@@ -35,9 +35,10 @@ func (c *chatChoice) take(e engine.Event) (content string, calls []toolCall) {
 	return content, calls
 }
 
-// reason is why the choice ended, as OpenAI calls it.
+// reason is why the choice ended, as OpenAI calls it. One that was cut off says
+// so, since a further call may be missing.
 func (c *chatChoice) reason() string {
-	if len(c.calls) > 0 {
+	if len(c.calls) > 0 && c.finish.Reason != engine.ReasonLength {
 		return "tool_calls"
 	}
 	return c.finish.Reason

@@ -62,6 +62,20 @@ func TestFamilies(t *testing.T) {
 	}
 }
 
+func TestReasonOfCalls(t *testing.T) {
+	const call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>"
+	for _, c := range []struct{ text, ended, want string }{
+		{"x", engine.ReasonStop, "stop"}, {call, engine.ReasonStop, "tool_calls"},
+		{call + "\n<tool_call>\n{\"na", engine.ReasonLength, "length"},
+	} {
+		choice := &chatChoice{splitter: &splitter{names: []string{"f"}}}
+		choice.take(engine.Event{Text: c.text, Finish: &engine.Finish{Reason: c.ended}})
+		if got := choice.reason(); got != c.want {
+			t.Errorf("%q that ended by %s: %s, want %s", c.text, c.ended, got, c.want)
+		}
+	}
+}
+
 func TestUsageCountsAPromptOnce(t *testing.T) {
 	var u usage
 	for i := range 3 {
