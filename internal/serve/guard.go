@@ -63,6 +63,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 				writeError(w, newError(http.StatusInternalServerError, "", "", "the request met a fault in this server"))
 			}
 		}()
+		s.awaitBody(w)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if !s.hostAllowed(r.Host) {
 			writeError(w, newError(http.StatusForbidden, "", "host_not_allowed", "this server is not asked for as %.100q", r.Host))

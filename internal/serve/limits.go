@@ -37,14 +37,17 @@ var (
 	errStopping = errors.New("the server is ending")
 )
 
-// timed runs h with a deadline for the body, and a context that ends after the
-// longest time of an answer.
+// timed runs h with a context that ends after the longest time of an answer.
 func (s *Server) timed(w http.ResponseWriter, r *http.Request, h answer) *apiError {
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(s.o.Body)) // not supported by a test's recorder, which is never slow
 	ctx, cancel := context.WithTimeoutCause(r.Context(), s.o.Request, errTooSlow)
 	defer cancel()
 	return h(w, r.WithContext(ctx))
+}
+
+// awaitBody gives the body of any request its time: net/http reads on behind
+// answers that did not wait for it.
+func (s *Server) awaitBody(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.Body)) // not supported by a test's recorder, which is never slow
 }
 
 // bodyRead lifts the deadline of the body: the connection is read on only to

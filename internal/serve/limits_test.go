@@ -306,6 +306,30 @@ func TestSlowBodies(t *testing.T) {
 	}
 }
 
+// TestBodiesThatNobodyWaitsFor do not keep a connection: they are of requests
+// that are answered without them.
+func TestBodiesThatNobodyWaitsFor(t *testing.T) {
+	o := defaults()
+	o.Keys, o.Body = []string{"secret"}, 50*time.Millisecond
+	address := strings.TrimPrefix(start(t, newFake(1), o), "http://")
+	for _, head := range []string{"POST /nowhere", "POST /v1/completions", "DELETE /health", "POST /health", "GET /"} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{", head); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(text), "HTTP/1.1 ") {
+			t.Errorf("%s: %.40q, %v", head, text, err)
+		}
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	f := newFake(1)
 	url := start(t, f, defaults())
