@@ -177,7 +177,11 @@ func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 		return nil, ui.Fail(ui.ExitUsage, err)
 	}
 	for _, n := range named {
-		args = append(args, "--lora", csvField(fmt.Sprintf("%s=%s:%g", n.name, n.path, n.scale)))
+		adapter := fmt.Sprintf("%s:%g", n.path, n.scale)
+		if n.name != adapterName(n.path) { // that of a run may hold a "=" itself
+			adapter = n.name + "=" + adapter
+		}
+		args = append(args, "--lora", csvField(adapter))
 	}
 	switch {
 	case level <= zerolog.DebugLevel:
