@@ -109,12 +109,11 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		s.admit()
 		if s.busy() {
 			s.step()
-		}
-		s.flush()
-		if s.busy() {
+			s.flush()
 			continue
 		}
-		select {
+		s.flush()
+		select { // all slots are free, so what waits is not prepared, and wakes us when it is
 		case <-s.wake:
 		case <-ctx.Done():
 		}

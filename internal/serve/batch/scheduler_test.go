@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/llama/llamatest"
@@ -210,6 +211,31 @@ func TestLimitsOfTheContext(t *testing.T) {
 	}
 	if _, f, err := ask(t, at, greedy("", strings.Repeat("z", 127), 5)); err != nil || f.Generated != 2 {
 		t.Errorf("a prompt one shorter: %+v, %v", f, err)
+	}
+}
+
+// TestTheQueueMovesByItself has more requests than slots, and nothing that
+// comes later to wake the scheduler.
+func TestTheQueueMovesByItself(t *testing.T) {
+	at := open(t, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var streams []*engine.Stream
+	for i := range 6 {
+		s, err := at.Generate(ctx, greedy("", fmt.Sprintf("%d the function", i), 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	for i, s := range streams {
+		for last := false; !last; {
+			events, err := s.Next(ctx)
+			if err != nil {
+				t.Fatalf("request %d waits for ever: %v", i, err)
+			}
+			last = events[len(events)-1].Last()
+		}
 	}
 }
 
