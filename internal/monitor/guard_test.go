@@ -160,6 +160,9 @@ func TestKey(t *testing.T) {
 	if response, body := ask("GET", "/", "", ""); response.StatusCode != http.StatusUnauthorized || !strings.Contains(body, `action="/login"`) {
 		t.Errorf("the page without a key: %d %s", response.StatusCode, body)
 	}
+	if response, _ := ask("GET", "/api/runs", "bearer "+key, ""); response.StatusCode != http.StatusOK {
+		t.Errorf("the name of the scheme in small letters: %d", response.StatusCode)
+	}
 	if response, _ := ask("GET", "/api/runs", "Bearer "+key, ""); response.StatusCode != http.StatusOK {
 		t.Errorf("with the key: status %d", response.StatusCode)
 	}

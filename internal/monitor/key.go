@@ -31,7 +31,7 @@ func (s *Server) checkKey(w http.ResponseWriter, r *http.Request, next http.Hand
 }
 
 func (s *Server) hasKey(r *http.Request) bool {
-	if token, found := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); found {
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Bearer") {
 		return same(token, s.o.Key)
 	}
 	cookie, err := r.Cookie(keyCookie)
