@@ -28,12 +28,13 @@ type Options struct {
 
 // Server is the HTTP side.
 type Server struct {
-	o       Options
-	engine  engine.Engine
-	tickets tickets
-	metrics *metrics
-	keys    keySet
-	started time.Time
+	o         Options
+	engine    engine.Engine
+	tickets   tickets
+	templates templates
+	metrics   *metrics
+	keys      keySet
+	started   time.Time
 }
 
 // New makes a server in front of e.

@@ -28,8 +28,6 @@ type templates struct {
 	last *chatTemplate
 }
 
-var parsedTemplates templates
-
 func (t *templates) get(text string) *chatTemplate {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -55,7 +53,7 @@ func (s *Server) template() (*chatTemplate, *apiError) {
 		return nil, newError(http.StatusBadRequest, "messages", "no_chat_template",
 			"the model has no chat template; ask for /v1/completions, or start the server with --chat-template")
 	}
-	t := parsedTemplates.get(text)
+	t := s.templates.get(text)
 	if t.err != nil {
 		return nil, newError(http.StatusInternalServerError, "", "chat_template", "the model's chat template cannot be read: %v", t.err)
 	}
