@@ -18,7 +18,7 @@ if [ -z "$adapter" ]; then # a step of training makes one
 fi
 bin/qlora serve -m "$model" --alias base --lora mine="$adapter" --port 0 --json >"$work/events" 2>"$work/log" &
 server=$!
-until grep -q '"listening"' "$work/events"; do
+until grep -qs '"listening"' "$work/events"; do
 	kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
 	sleep 0.1
 done

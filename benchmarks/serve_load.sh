@@ -14,7 +14,7 @@ trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 go build -o "$work/serveload" ./benchmarks/serveload
 bin/qlora serve -m internal/embedded/weights/model.gguf -np 64 --port 0 --json "$@" >"$work/events" 2>"$work/log" &
 server=$!
-until grep -q '"listening"' "$work/events"; do
+until grep -qs '"listening"' "$work/events"; do
 	kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
 	sleep 0.1
 done

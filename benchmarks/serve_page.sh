@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
 bin/qlora serve -m "${1:-internal/embedded/weights/model.gguf}" --alias base ${2:+--lora "$2"} --port 0 --json >"$work/events" 2>"$work/log" &
 server=$!
-until grep -q '"listening"' "$work/events"; do
+until grep -qs '"listening"' "$work/events"; do
 	kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
 	sleep 0.1
 done
