@@ -135,8 +135,21 @@ type logsSummary struct {
 	runlog.Status
 }
 
-func endOfRun(dir string, s *ui.Streams) error {
+// storedStatus is unknown for a run that has stored none, which is no error, and for
+// one whose status cannot be read.
+func storedStatus(dir string) (runlog.Status, error) {
 	status, err := runlog.ReadStatus(dir)
+	if err == nil {
+		return status, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return runlog.Status{State: monitor.Unknown}, err
+}
+
+func endOfRun(dir string, s *ui.Streams) error {
+	status, err := storedStatus(dir)
 	if err != nil {
 		return err
 	}
@@ -164,11 +177,8 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 	rows := make([][]string, 0, len(dirs))
 	runs := make([]logsSummary, 0, len(dirs))
 	for _, dir := range dirs {
-		status, err := runlog.ReadStatus(dir)
+		status, err := storedStatus(dir)
 		if err != nil {
-			status = runlog.Status{State: monitor.Unknown}
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			s.Warnf("%v", err)
 		}
 		runs = append(runs, logsSummary{Run: filepath.Base(dir), Status: status})

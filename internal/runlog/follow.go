@@ -3,8 +3,10 @@ package runlog
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -29,7 +31,7 @@ func Follow(ctx context.Context, dir string, each func(Metrics) error) error {
 		// The status is read before the lines, so that none written between
 		// the two is missed.
 		status, err := ReadStatus(dir)
-		if err != nil {
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // one that has stored none does not run
 			return err
 		}
 		if err := f.more(); err != nil {
