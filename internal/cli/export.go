@@ -22,8 +22,8 @@ in it. What it exports is an adapter, a merged model, or the folder of a run.
 --to ollama writes a Modelfile beside the files that it names: the base and the
 adapter, or the merged model. The prompt template is that of the model's family
 (Qwen 2.5 and 3, Llama 3, Mistral, Gemma, ChatML such as SmolLM2), and it is
-tried on plain chats against the template in the model's file: a difference is
-told. Then 'ollama create NAME -f DIR/Modelfile' takes it.
+tried against the template in the model's file, on plain chats and on chats with
+tools: a difference is told, and so are tools that are left out. Then 'ollama create NAME -f DIR/Modelfile' takes it.
 
 --to peft writes adapter_config.json and adapter_model.safetensors, for PEFT in
 Python and all that read its adapters. Rows of q and k, which GGUF files of the
@@ -119,6 +119,7 @@ type exportSummary struct {
 	Bytes    int64    `json:"bytes"`
 	Linked   bool     `json:"linked"`
 	Family   string   `json:"template_family,omitempty"`
+	Tools    bool     `json:"template_tools"` // the template writes tools and calls
 	Warnings []string `json:"warnings,omitempty"`
 }
 

@@ -2,11 +2,11 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/gguf"
@@ -148,6 +148,9 @@ func (o *exportOptions) chooseTemplate(m *ollama.Modelfile, base *gguf.File, sum
 		if err != nil {
 			return ui.Fail(ui.ExitUsage, fmt.Errorf("read the template: %w", err), "name a file with --template, or leave it out")
 		}
+		if err := ollama.Parse(string(text)); err != nil {
+			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s: %w", o.template, err), "write it in Ollama's template language: https://docs.ollama.com/template")
+		}
 		m.Template = string(text)
 		return nil
 	}
@@ -156,31 +159,43 @@ func (o *exportOptions) chooseTemplate(m *ollama.Modelfile, base *gguf.File, sum
 		sum.warn("%s has no chat template: Ollama will pass prompts on as they are; name one with --template", base.Paths()[0])
 		return nil
 	}
-	render, fim, err := readVocabulary(base.Paths()[0], chat)
+	own, err := dataset.NewTemplate(base.Paths()[0], chat, ollama.Day)
+	if err != nil {
+		return ui.Fail(ui.ExitInvalid, err, "name a template for Ollama with --template")
+	}
+	render, fim, err := readVocabulary(base.Paths()[0], own)
 	if err != nil {
 		return err
 	}
 	choice, ok := ollama.Choose(chat, render, fim)
 	if !ok {
-		sum.warn("the chat template of %s is of no family known here: Ollama will look for one by itself; name one with --template", base.Paths()[0])
+		sum.warn("the chat template of %s is of no family known here: Ollama will look for one by itself, and tools are left out; name one with --template", base.Paths()[0])
 		return nil
 	}
-	if choice.Differs != "" {
-		sum.warn("the template for %s does not write chats as the model's own does: %s; see --template", choice.Family, choice.Differs)
-	}
-	sum.Family = choice.Family
+	tellDifferences(sum, base.Paths()[0], choice, own.UsesDate())
+	sum.Family, sum.Tools = choice.Family, choice.Tools
 	m.Template, m.Stop, m.System = choice.Template, choice.Stop, choice.System
 	return nil
 }
 
-// readVocabulary gives what templates need of a model: its own template, and
-// the tokens around gaps.
-func readVocabulary(path, chat string) (ollama.Render, ollama.FIM, error) {
-	var fim ollama.FIM
-	own, err := dataset.NewTemplate(path, chat, time.Now())
-	if err != nil {
-		return nil, fim, ui.Fail(ui.ExitInvalid, err, "name a template for Ollama with --template")
+// tellDifferences warns of what the chosen template writes otherwise than the
+// model's own. dated tells that the own one writes the day.
+func tellDifferences(sum *exportSummary, path string, choice ollama.Choice, dated bool) {
+	if choice.Differs != "" {
+		sum.warn("the template for %s does not write chats as the model's own does: %s; see --template", choice.Family, choice.Differs)
 	}
+	if choice.ToolsDiffer != "" {
+		sum.warn("the template for %s does not write tools as the model's own does: %s; see --template", choice.Family, choice.ToolsDiffer)
+	}
+	if dated {
+		sum.warn("the chat template of %s writes the day, which a Modelfile cannot: it says %s for ever; see --template", path, ollama.Day.Format("2 Jan 2006"))
+	}
+}
+
+// readVocabulary gives what templates need of a model's vocabulary: own, which
+// is the model's template, as a function, and the tokens around gaps.
+func readVocabulary(path string, own *dataset.Template) (ollama.Render, ollama.FIM, error) {
+	var fim ollama.FIM
 	model, err := llama.Load(path, llama.LoadOptions{VocabOnly: true})
 	if err != nil {
 		return nil, fim, invalidInput(err)
@@ -194,12 +209,18 @@ func readVocabulary(path, chat string) (ollama.Render, ollama.FIM, error) {
 	if eos := v.EOS(); eos >= 0 {
 		special["eos_token"] = text(eos)
 	}
-	render := func(messages []ollama.Message) (string, error) {
-		turns := make([]dataset.Turn, len(messages))
-		for i, m := range messages {
-			turns[i] = dataset.Turn(m)
+	render := func(messages []ollama.Message, tools []ollama.Tool) (string, error) {
+		chat, err := json.Marshal(messages)
+		if err != nil {
+			return "", err
 		}
-		return own.RenderTurns(turns, special)
+		var offered []byte
+		if tools != nil {
+			if offered, err = json.Marshal(tools); err != nil {
+				return "", err
+			}
+		}
+		return own.RenderChat(chat, offered, special)
 	}
 	return render, fim, model.Close()
 }

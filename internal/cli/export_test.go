@@ -153,6 +153,26 @@ func TestExportToOllama(t *testing.T) {
 	}
 }
 
+// TestExportTellsOfTools: what the model's own template writes of tools and
+// the Modelfile does not is told, and so is a day that stands still.
+func TestExportTellsOfTools(t *testing.T) {
+	const tools = "{% for t in tools or [] %}{{ t | tojson }}{% endfor %}"
+	llama31 := string(readBytes(t, "../dataset/testdata/templates/llama3.1.jinja"))
+	for _, c := range []struct{ chat, say, event string }{
+		{llamatest.ChatML, "", `"template_tools":false`},
+		{tools + llamatest.ChatML, "they are left out", `"template_tools":false`},
+		{tools + "### Instruction: {{ messages[0].content }}", "tools are left out", `"template_tools":false`},
+		{llama31, "", `"template_tools":true`},
+		{strings.Replace(llama31, `"26 Jul 2024"`, `strftime_now("%d %b %Y")`, 1), "says 26 Jul 2024 for ever", `"template_tools":true`},
+	} {
+		base, adapter, _ := mergeFiles(t, llamatest.Options{ChatTemplate: c.chat})
+		stdout, errOut := mustRun(t, "export", "--to", "ollama", adapter, "--base", base, "--out", filepath.Join(t.TempDir(), "o"), "--license", "mine", "--json")
+		if !strings.Contains(errOut, c.say) || (c.say == "") == strings.Contains(errOut, "warning:") || !strings.Contains(stdout, c.event) {
+			t.Errorf("%.60q: %s\n%s", c.chat, errOut, stdout)
+		}
+	}
+}
+
 func TestExportRefuses(t *testing.T) {
 	base, adapter, merged := mergeFiles(t, llamatest.Options{})
 	other, _, _ := mergeFiles(t, llamatest.Options{Layers: 1})
@@ -160,6 +180,8 @@ func TestExportRefuses(t *testing.T) {
 	dir := t.TempDir()
 	occupied := filepath.Dir(base)
 	fresh := filepath.Join(dir, "new")
+	half := filepath.Join(t.TempDir(), "half.gotmpl")
+	putText(t, half, "{{ .Prompt")
 	for _, c := range []struct {
 		code int
 		say  string
@@ -171,6 +193,7 @@ func TestExportRefuses(t *testing.T) {
 		{ui.ExitUsage, "whole model", []string{"--to", "peft", merged, "--out", fresh}},
 		{ui.ExitUsage, "leave --base out", []string{"--to", "ollama", merged, "--base", base, "--out", fresh}},
 		{ui.ExitUsage, "U+0007", []string{"--to", "ollama", merged, "--out", fresh, "--system", "bell\a"}},
+		{ui.ExitUsage, "unclosed action", []string{"--to", "ollama", merged, "--out", fresh, "--template", half}},
 		{ui.ExitUsage, "template", []string{"--to", "ollama", merged, "--out", fresh, "--template", "nowhere"}},
 		{ui.ExitInvalid, "does not fit", []string{"--to", "peft", adapter, "--base", other, "--out", fresh}},
 		{ui.ExitInvalid, "is an adapter", []string{"--to", "peft", adapter, "--base", adapter, "--out", fresh}},

@@ -38,13 +38,22 @@ func chatTemplate(t *testing.T, name string) (text string, render ollama.Render)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(data), func(messages []ollama.Message) (string, error) {
-		turns := make([]dataset.Turn, len(messages))
-		for i, m := range messages {
-			turns[i] = dataset.Turn(m)
+	return string(data), func(messages []ollama.Message, tools []ollama.Tool) (string, error) {
+		var offered []byte
+		if tools != nil {
+			offered = mustJSON(t, tools)
 		}
-		return tpl.RenderTurns(turns, eos)
+		return tpl.RenderChat(mustJSON(t, messages), offered, eos)
 	}
+}
+
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // byOllama renders with Ollama's own package.
@@ -68,6 +77,7 @@ var cases = []struct{ file, family, system string }{
 	{"chatml.jinja", "ChatML", ""},
 	{"llama3.jinja", "Llama 3", ""},
 	{"llama3.1.jinja", "Llama 3", ""},
+	{"llama3.1-user.jinja", "Llama 3", ""},
 	{"mistral-v0.3.jinja", "Mistral", ""},
 	{"mistral.jinja", "Mistral", ""},
 	{"gemma.jinja", "Gemma", ""},
@@ -75,10 +85,10 @@ var cases = []struct{ file, family, system string }{
 
 func TestOllamaWritesChatsAsTheModelDoes(t *testing.T) {
 	chats := [][]ollama.Message{
-		{{"user", "What is 2+2?"}},
-		{{"system", "Be brief."}, {"user", "What is\n2+2?"}},
-		{{"user", "a"}, {"assistant", "b"}, {"user", "c"}},
-		{{"system", "{{ s }}"}, {"user", "<b>\"q\"</b>"}, {"assistant", "b\n\n```go\nx := 1\n```"}, {"user", "c"}, {"assistant", "d"}, {"user", "e"}},
+		{{Role: "user", Content: "What is 2+2?"}},
+		{{Role: "system", Content: "Be brief."}, {Role: "user", Content: "What is\n2+2?"}},
+		{{Role: "user", Content: "a"}, {Role: "assistant", Content: "b"}, {Role: "user", Content: "c"}},
+		{{Role: "system", Content: "{{ s }}"}, {Role: "user", Content: "<b>\"q\"</b>"}, {Role: "assistant", Content: "b\n\n```go\nx := 1\n```"}, {Role: "user", Content: "c"}, {Role: "assistant", Content: "d"}, {Role: "user", Content: "e"}},
 	}
 	for _, c := range cases {
 		text, render := chatTemplate(t, c.file)
@@ -88,12 +98,12 @@ func TestOllamaWritesChatsAsTheModelDoes(t *testing.T) {
 			continue
 		}
 		for _, chat := range chats {
-			want, err := render(chat)
+			want, err := render(chat, nil)
 			if err != nil {
 				t.Fatalf("%s: %v", c.file, err)
 			}
 			if choice.System != "" && chat[0].Role != "system" {
-				chat = append([]ollama.Message{{"system", choice.System}}, chat...)
+				chat = append([]ollama.Message{{Role: "system", Content: choice.System}}, chat...)
 			}
 			var messages []api.Message
 			for _, m := range chat {
@@ -198,7 +208,7 @@ func TestQwen3Thinks(t *testing.T) {
 }
 
 func TestUnlikeTemplatesAreTold(t *testing.T) {
-	render := func(messages []ollama.Message) (string, error) {
+	render := func(messages []ollama.Message, _ []ollama.Tool) (string, error) {
 		return "<|im_start|>human\n" + messages[len(messages)-1].Content, nil
 	}
 	choice, ok := ollama.Choose("<|im_start|>", render, ollama.FIM{})
