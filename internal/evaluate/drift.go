@@ -122,7 +122,9 @@ func driftOf(base, own []float32, token int32) Drift {
 	topOwn, normOwn := normaliser(own)
 	for i, l := range base {
 		p := float64(l) - normBase
-		d.KL += math.Exp(p) * (p - (float64(own[i]) - normOwn))
+		if share := math.Exp(p); share > 0 { // 0 log 0 is 0, also where a logit is -Inf
+			d.KL += share * (p - (float64(own[i]) - normOwn))
+		}
 	}
 	d.KL = max(0, d.KL) // rounding can leave it just below
 	if topBase == topOwn {

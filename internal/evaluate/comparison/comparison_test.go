@@ -102,6 +102,21 @@ func TestOtherSamplesAreRefused(t *testing.T) {
 	}
 }
 
+// TestNoNumbersAreRefused: a model with broken weights has no verdict.
+func TestNoNumbersAreRefused(t *testing.T) {
+	for _, spoil := range []func(base, v *Measured){
+		func(_, v *Measured) { v.Samples[2].Nats = math.NaN() },
+		func(base, _ *Measured) { base.Samples[2].Nats = math.Inf(1) },
+		func(_, v *Measured) { v.Passages[1].KL = math.Inf(1) },
+	} {
+		base, v := pair(1, 5, 0, 1)
+		spoil(&base, &v)
+		if r, err := Compare(base, []Measured{v}, options); err == nil {
+			t.Errorf("a verdict without numbers: %s", r.Variants[0].Sentence)
+		}
+	}
+}
+
 // TestBootstrapCovers draws many data sets of a known mean: the intervals must
 // hold it about as often as they say. With 60 samples the percentile interval
 // is a little narrow, hence the lower bounds.

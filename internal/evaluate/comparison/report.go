@@ -2,6 +2,7 @@ package comparison
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -79,12 +80,16 @@ type Result struct {
 }
 
 // Compare sets variants beside base. It is an error when they were not
-// measured on the same samples.
+// measured on the same samples, and when a figure is no number: no mean and no
+// interval could be told from it.
 func Compare(base Measured, variants []Measured, o Options) (*Report, error) {
 	r := &Report{Seed: o.Seed, Resamples: o.Resamples, Level: o.Level, Base: figures(base)}
 	r.Samples, r.Tokens = r.Base.Samples, r.Base.Tokens
+	if err := finite(base); err != nil {
+		return nil, err
+	}
 	for _, v := range variants {
-		if err := sameSamples(base, v); err != nil {
+		if err := errors.Join(sameSamples(base, v), finite(v)); err != nil {
 			return nil, fmt.Errorf("compare %s with %s: %w", v.Name, base.Name, err)
 		}
 		r.Variants = append(r.Variants, result(base, v, o))
@@ -101,6 +106,22 @@ func sameSamples(a, b Measured) error {
 	for i, s := range a.Samples {
 		if s.Where != b.Samples[i].Where || s.Tokens != b.Samples[i].Tokens {
 			return fmt.Errorf("sample %d is %s with %d tokens and %s with %d", i+1, b.Samples[i].Where, b.Samples[i].Tokens, s.Where, s.Tokens)
+		}
+	}
+	return nil
+}
+
+// finite refuses what a model with broken weights gives.
+func finite(m Measured) error {
+	bad := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+	for _, s := range m.Samples {
+		if bad(s.Nats) {
+			return fmt.Errorf("the loss of %s on %s is %g", m.Name, s.Where, s.Nats)
+		}
+	}
+	for i, p := range m.Passages {
+		if bad(p.Nats) || bad(p.KL) {
+			return fmt.Errorf("%s has a loss of %g and a divergence of %g on passage %d of the general text", m.Name, p.Nats, p.KL, i+1)
 		}
 	}
 	return nil
