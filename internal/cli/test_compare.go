@@ -83,6 +83,8 @@ func (o *compareOptions) check() error {
 		return errors.New("--resamples must be 100 to 1000000")
 	case !(o.level > 0.5 && o.level < 1):
 		return errors.New("--confidence must be above 0.5 and below 1")
+	case o.report != "" && o.report == o.answers:
+		return errors.New("--report and --answers name the same file")
 	case o.general != "" && o.noGeneral:
 		return errors.New("--general and --no-general exclude each other")
 	}
@@ -90,6 +92,9 @@ func (o *compareOptions) check() error {
 }
 
 func (o *compareOptions) run(ctx context.Context, s *ui.Streams) (err error) {
+	if err := o.checkPages(); err != nil {
+		return err
+	}
 	b, err := openCompared(ctx, o, s)
 	if err != nil {
 		return err

@@ -2,8 +2,10 @@ package cli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/qlora/qlora/internal/evaluate/comparison"
@@ -18,28 +20,55 @@ type compareSummary struct {
 	SkippedLines int    `json:"skipped_lines"`
 }
 
-// write prints the comparison and writes the pages that were asked for.
+// write prints the comparison and writes the pages that were asked for. What was
+// measured is printed even when a page cannot be written.
 func (o *compareOptions) write(s *ui.Streams, r *comparison.Report, skipped int) error {
+	sum := compareSummary{Report: r, ReportFile: o.report, AnswersFile: o.answers, SkippedLines: skipped}
+	var errs []error
 	for _, p := range []struct {
-		path  string
+		path  *string
 		write func(io.Writer) error
-	}{{o.report, r.WriteHTML}, {o.answers, r.WriteAnswersHTML}} {
-		if p.path == "" {
+	}{{&sum.ReportFile, r.WriteHTML}, {&sum.AnswersFile, r.WriteAnswersHTML}} {
+		if *p.path == "" {
 			continue
 		}
-		var page bytes.Buffer
-		if err := p.write(&page); err != nil {
-			return fmt.Errorf("write %s: %w", p.path, err)
+		if err := writeHTML(*p.path, p.write); err != nil {
+			errs, *p.path = append(errs, err), ""
+			continue
 		}
-		if err := writeWhole(filepath.Clean(p.path), page.Bytes()); err != nil {
+		s.Infof("wrote %s\n", *p.path)
+	}
+	if !s.JSON {
+		printComparison(s, r)
+	}
+	return errors.Join(append(errs, s.Event("summary", sum))...)
+}
+
+func writeHTML(path string, write func(io.Writer) error) error {
+	var page bytes.Buffer
+	if err := write(&page); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return writeWhole(filepath.Clean(path), page.Bytes())
+}
+
+// checkPages finds before anything is measured that a page cannot be written.
+func (o *compareOptions) checkPages() error {
+	for _, path := range []string{o.report, o.answers} {
+		if path == "" {
+			continue
+		}
+		if isFolder(path) {
+			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s is a folder", path), "name a file in it with --report or --answers")
+		}
+		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+		if err != nil {
+			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s cannot be written: %w", path, err), "name a file in a folder that is there and writable with --report or --answers")
+		}
+		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
 			return err
 		}
-		s.Infof("wrote %s\n", p.path)
 	}
-	if s.JSON {
-		return s.Event("summary", compareSummary{r, o.report, o.answers, skipped})
-	}
-	printComparison(s, r)
 	return nil
 }
 

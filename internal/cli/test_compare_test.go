@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -123,23 +124,52 @@ func TestCompareRefuses(t *testing.T) {
 		say  string
 	}{
 		all + "eval.jsonl": {ui.ExitUsage, "nothing to compare"},
-		all + "eval.jsonl --lora a.gguf --resamples 3":        {ui.ExitUsage, "--resamples"},
-		all + "eval.jsonl --lora a.gguf --confidence 95":      {ui.ExitUsage, "--confidence"},
-		all + "eval.jsonl --merged other.gguf":                {ui.ExitInvalid, "another vocabulary"},
-		all + "eval.jsonl --lora a.gguf --general none.txt":   {ui.ExitInvalid, "none.txt"},
-		all + "eval.jsonl --lora a.gguf --general empty.txt":  {ui.ExitInvalid, "no passage"},
-		all + "broken.jsonl --lora a.gguf":                    {ui.ExitInvalid, "broken.jsonl:2"},
-		all + "broken.jsonl --lora a.gguf --skip-invalid -q":  {ui.ExitSkipped, "skipped 1"},
-		"test compare --lora a.gguf --data eval.jsonl":        {ui.ExitUsage, "no model given"},
-		"test compare -m base.gguf --lora a.gguf":             {ui.ExitUsage, "no data given"},
-		all + "eval.jsonl --lora a.gguf --report none/r.html": {ui.ExitFailure, "none/r.html"},
+		all + "eval.jsonl --lora a.gguf --resamples 3":          {ui.ExitUsage, "--resamples"},
+		all + "eval.jsonl --lora a.gguf --confidence 95":        {ui.ExitUsage, "--confidence"},
+		all + "eval.jsonl --merged other.gguf":                  {ui.ExitInvalid, "another vocabulary"},
+		all + "eval.jsonl --lora a.gguf --general none.txt":     {ui.ExitInvalid, "none.txt"},
+		all + "eval.jsonl --lora a.gguf --general empty.txt":    {ui.ExitInvalid, "no passage"},
+		all + "broken.jsonl --lora a.gguf":                      {ui.ExitInvalid, "broken.jsonl:2"},
+		all + "broken.jsonl --lora a.gguf --skip-invalid -q":    {ui.ExitSkipped, "skipped 1"},
+		"test compare --lora a.gguf --data eval.jsonl":          {ui.ExitUsage, "no model given"},
+		"test compare -m base.gguf --lora a.gguf":               {ui.ExitUsage, "no data given"},
+		all + "eval.jsonl --lora a.gguf --report none/r.html":   {ui.ExitUsage, "none/r.html"},
+		all + "eval.jsonl --lora a.gguf --answers .":            {ui.ExitUsage, "is a folder"},
+		all + "eval.jsonl --lora a.gguf --report r --answers r": {ui.ExitUsage, "same file"},
 	} {
 		code, _, errOut := call(strings.Fields(args)...)
 		if code != want.code || !strings.Contains(errOut, want.say) {
 			t.Errorf("%s: exit code %d, want %d with %q\n%s", args, code, want.code, want.say, errOut)
 		}
+		if want.code == ui.ExitUsage && strings.Contains(errOut, "\ndata: ") {
+			t.Errorf("%s: the data was read before the options were checked:\n%s", args, errOut)
+		}
 	}
 	if _, err := os.Stat("r.html"); err == nil {
 		t.Error("a page was written")
+	}
+}
+
+// TestComparisonOutlivesItsPage: what took hours to measure is printed even when
+// the page cannot be written any more.
+func TestComparisonOutlivesItsPage(t *testing.T) {
+	sample := comparison.Measured{Name: "base", Kind: comparison.Base, Samples: []comparison.Sample{{Where: "a:1", Tokens: 1, Bytes: 1, Nats: 1}}}
+	variant := sample
+	variant.Name, variant.Kind = "mine", comparison.Adapter
+	report, err := comparison.Compare(sample, []comparison.Measured{variant}, comparison.Options{Resamples: 100, Level: 0.95})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gone := filepath.Join(t.TempDir(), "gone", "r.html")
+	for _, asJSON := range []bool{false, true} {
+		var out, errOut bytes.Buffer
+		s := &ui.Streams{Out: &out, Err: &errOut, JSON: asJSON}
+		o := compareOptions{report: gone}
+		if err := o.write(s, report, 0); err == nil || !strings.Contains(err.Error(), gone) {
+			t.Errorf("json %v: %v", asJSON, err)
+		}
+		if !strings.Contains(out.String(), "whether the adapter mine helped") || strings.Contains(out.String(), gone) {
+			t.Errorf("json %v:\n%s", asJSON, out.String())
+		}
 	}
 }
