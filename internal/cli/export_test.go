@@ -212,6 +212,7 @@ func TestExportRefuses(t *testing.T) {
 func TestImportRefuses(t *testing.T) {
 	base := filepath.Join("..", "engine", "testdata", "llama.gguf")
 	good := filepath.Join("testdata", "handover", "llama")
+	_, adapter, _ := mergeFiles(t, llamatest.Options{})
 	dir := t.TempDir()
 	out := filepath.Join(dir, "a.gguf")
 	dora := filepath.Join(dir, "dora")
@@ -236,6 +237,7 @@ func TestImportRefuses(t *testing.T) {
 		{ui.ExitInvalid, "use_dora", []string{dora, "--base", base, "--out", out}},
 		{ui.ExitInvalid, "does not fit", []string{good, "--base", filepath.Join("..", "engine", "testdata", "qwen3.gguf"), "--out", out}},
 		{ui.ExitInvalid, "adapter_config.json", []string{dir, "--base", base, "--out", out}},
+		{ui.ExitInvalid, "is an adapter", []string{good, "--base", adapter, "--out", out}},
 	} {
 		code, _, errOut := call(append([]string{"import"}, c.args...)...)
 		if code != c.code || !strings.Contains(errOut, c.say) {

@@ -79,6 +79,9 @@ func (o *importOptions) run(dir string, s *ui.Streams) (err error) {
 		return openError(err, o.base)
 	}
 	defer func() { err = errors.Join(err, base.Close()) }()
+	if kind, _ := base.String("general.type"); kind == "adapter" {
+		return fileError(fmt.Errorf("open the base: %s %w", o.base, errIsAdapter), o.base)
+	}
 	a, c, err := peft.Import(dir, base)
 	if err != nil {
 		return importError(err, dir)
