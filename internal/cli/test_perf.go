@@ -125,16 +125,10 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 	var results []perf.Result
 	for _, model := range o.models {
 		bar.Describe(model)
-		if err := checkModel(model, nil); err != nil {
-			return err
-		}
-		placed, err := o.place(s, model, measured, budget)
+		r, err := o.measureOne(ctx, s, model, measured, budget, func() { bar.Add(1) })
 		if err != nil {
-			return err
-		}
-		r, err := perf.Measure(ctx, model, placed, func() { bar.Add(1) })
-		if err != nil {
-			return modelError(err)
+			bar.Finish()
+			return errors.Join(err, o.printSome(s, len(results), func() error { return o.print(s, results) }))
 		}
 		if err := s.Event("result", r); err != nil {
 			return err
@@ -143,6 +137,24 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 	}
 	bar.Finish()
 	return o.print(s, results)
+}
+
+func (o *perfOptions) measureOne(ctx context.Context, s *ui.Streams, model string, m perf.Options, b perf.Budget, round func()) (perf.Result, error) {
+	placed, err := o.place(s, model, m, b)
+	if err != nil {
+		return perf.Result{}, err
+	}
+	r, err := perf.Measure(ctx, model, placed, round)
+	return r, modelError(err)
+}
+
+// printSome prints the n models that were measured before one failed. With --json
+// each has been told already, and the error ends the output.
+func (o *perfOptions) printSome(s *ui.Streams, n int, print func() error) error {
+	if n == 0 || s.JSON {
+		return nil
+	}
+	return print()
 }
 
 func (o *perfOptions) print(s *ui.Streams, results []perf.Result) error {

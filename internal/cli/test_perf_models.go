@@ -85,10 +85,36 @@ func (o *perfModels) budget(d computeDevice) (b perf.Budget, err error) {
 	return b, err
 }
 
-// find turns names into files.
+// shape is what a name stands for: a file, or a size in types of one width, the
+// best first.
+type shape struct {
+	path   string
+	preset newmodel.Preset
+	kinds  []string
+}
+
+// find turns names into files. All names and files are looked at before the
+// first model is written, which may take many gigabytes.
 func (o *perfOptions) find(ctx context.Context, s *ui.Streams, b perf.Budget) error {
+	var shapes []shape
+	files := slices.Clone(o.models)
 	for _, name := range o.names {
-		path, err := o.findOne(ctx, s, name, b)
+		wanted, err := o.settle(name, b)
+		if err != nil {
+			return err
+		}
+		shapes = append(shapes, wanted)
+		if wanted.path != "" {
+			files = append(files, wanted.path)
+		}
+	}
+	for _, file := range files {
+		if err := checkModel(file, nil); err != nil {
+			return err
+		}
+	}
+	for _, wanted := range shapes {
+		path, err := o.fileOf(ctx, s, wanted)
 		if err != nil {
 			return err
 		}
@@ -98,22 +124,28 @@ func (o *perfOptions) find(ctx context.Context, s *ui.Streams, b perf.Budget) er
 	return nil
 }
 
-func (o *perfOptions) findOne(ctx context.Context, s *ui.Streams, name string, b perf.Budget) (string, error) {
+// settle finds out what a name stands for and whether it fits b.
+func (o *perfOptions) settle(name string, b perf.Budget) (shape, error) {
 	if strings.EqualFold(filepath.Ext(name), ".gguf") {
-		return name, nil
+		return shape{path: name}, nil
 	}
 	p, err := newmodel.FindPreset(name)
 	if err != nil {
-		return "", ui.Fail(ui.ExitUsage, err, "--models also takes GGUF files")
+		return shape{}, ui.Fail(ui.ExitUsage, err, "--models also takes GGUF files")
 	}
 	width, err := o.width(p, b)
-	if err != nil {
-		return "", err
+	return shape{preset: p, kinds: quantTypes[width]}, err
+}
+
+// fileOf is the file of a shape, which is written where there is none.
+func (o *perfOptions) fileOf(ctx context.Context, s *ui.Streams, wanted shape) (string, error) {
+	if wanted.path != "" {
+		return wanted.path, nil
 	}
-	if path := findShape(o.dir, p, quantTypes[width]); path != "" {
+	if path := findShape(o.dir, wanted.preset, wanted.kinds); path != "" {
 		return path, nil
 	}
-	return o.makeShape(ctx, s, p, quantTypes[width][0])
+	return o.makeShape(ctx, s, wanted.preset, wanted.kinds[0])
 }
 
 // width settles --quant. The error is that p runs in no such width within b.

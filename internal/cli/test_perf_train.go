@@ -106,16 +106,10 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 	var results []perf.TrainResult
 	for _, model := range o.models {
 		bar.Describe(model)
-		if err := checkModel(model, nil); err != nil {
-			return err
-		}
-		fitted, err := fitMeasured(model, options, host, s)
+		r, err := measureTraining(ctx, s, model, options, host, func() { bar.Add(1) })
 		if err != nil {
-			return perfTrainError(ctx, err)
-		}
-		r, err := perf.MeasureTraining(ctx, model, fitted, func() { bar.Add(1) })
-		if err != nil {
-			return perfTrainError(ctx, err)
+			bar.Finish()
+			return errors.Join(perfTrainError(ctx, err), o.printSome(s, len(results), func() error { return perf.WriteTraining(s.Out, o.format, results) }))
 		}
 		if err := s.Event("result", r); err != nil {
 			return err
@@ -127,6 +121,14 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 		return s.Event("summary", perfTrainSummary{Results: results})
 	}
 	return perf.WriteTraining(s.Out, o.format, results)
+}
+
+func measureTraining(ctx context.Context, s *ui.Streams, model string, o perf.TrainOptions, host int64, step func()) (perf.TrainResult, error) {
+	fitted, err := fitMeasured(model, o, host, s)
+	if err != nil {
+		return perf.TrainResult{}, err
+	}
+	return perf.MeasureTraining(ctx, model, fitted, step)
 }
 
 // fitMeasured is o as the model fits the budget; layers that leave the device may
