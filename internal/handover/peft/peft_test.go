@@ -274,3 +274,42 @@ func TestImportRefusesPickles(t *testing.T) {
 		t.Errorf("adapter_model.bin: %v", err)
 	}
 }
+
+// TestHeadsMustBeKnown: with counts of heads that differ by block, the order of
+// k's rows is not guessed.
+func TestHeadsMustBeKnown(t *testing.T) {
+	base := model(t, "llama")
+	a := adapter(t, base, 5, "attn", 8, 4)
+	kvs := slices.Clone(base.KVs())
+	for i, kv := range kvs {
+		if kv.Key == "llama.attention.head_count_kv" {
+			kvs[i].Value = []uint32{2, 4}
+		}
+	}
+	path := filepath.Join(t.TempDir(), "odd.gguf")
+	w, err := gguf.Create(path, kvs, base.Tensors())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ti := range base.Tensors() {
+		if err := w.WriteTensor(ti.Name, base.Data(ti)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	odd, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer odd.Close()
+	folder, err := handover.NewFolder(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer folder.Abort()
+	if _, err := peft.Export(folder, a, odd, peft.Options{Type: safetensors.F32}); err == nil || !strings.Contains(err.Error(), "head_count_kv") {
+		t.Errorf("exported with heads unknown: %v", err)
+	}
+}

@@ -24,9 +24,13 @@ func readRotary(base *gguf.File) (rotary, error) {
 	if !ok || heads == 0 || heads > 1<<16 {
 		return r, fmt.Errorf("%s: %s.attention.head_count is missing or no single count", base.Paths()[0], arch)
 	}
-	kv, ok := base.Uint(arch + ".attention.head_count_kv")
+	const suffix = ".attention.head_count_kv"
+	kv, ok := base.Uint(arch + suffix)
+	if _, there := base.Get(arch + suffix); !there {
+		kv, ok = heads, true // as llama.cpp takes it
+	}
 	if !ok || kv == 0 || kv > heads {
-		kv = heads
+		return r, fmt.Errorf("%s: %s%s is no single count of at most %d heads, so how the rows of k are ordered is not known", base.Paths()[0], arch, suffix, heads)
 	}
 	r.heads, r.kvHeads = int(heads), int(kv)
 	return r, nil
