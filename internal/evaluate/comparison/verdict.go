@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // Verdict is whether a variant is better on the data than the base.
@@ -32,7 +34,7 @@ func (r *Result) judge() {
 		r.Verdict = Unclear
 		r.Sentence = fmt.Sprintf("It is not clear whether the %s %s helped: its loss on this data differs from the base's by %s", what, r.Name, amount(d, 1))
 	}
-	r.Sentence += fmt.Sprintf(" over %d samples", r.Samples) + r.gapsClause() + r.generalClause() + "."
+	r.Sentence += " over " + english.Plural(r.Samples, "sample", "") + r.gapsClause() + r.generalClause() + "."
 }
 
 // amount prints a difference, times sign, with its interval.
