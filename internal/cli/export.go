@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -103,6 +104,8 @@ func (o *exportOptions) check(args []string) error {
 		return errors.New("name the folder to write with --out")
 	case o.numCtx < 0 || o.temperature < 0:
 		return errors.New("--num-ctx and --temperature must not be negative")
+	case slices.Contains(o.stop, ""):
+		return errors.New("--stop is empty: every answer would end before it begins")
 	case o.system != "" && o.noSystem:
 		return errors.New("--system and --no-system exclude each other")
 	}

@@ -42,6 +42,9 @@ func openExport(path, base string) (in *exportSource, err error) {
 	}
 	if kind, _ := file.String("general.type"); kind != "adapter" {
 		in.base = file
+		if !isResult(in.path) { // the run's base, or a merge of who knows what
+			in.run, in.summary = nil, nil
+		}
 		return in, in.sameBase(base)
 	}
 	if err := file.Close(); err != nil {
@@ -58,6 +61,20 @@ func resultIn(path string) string {
 		}
 	}
 	return path
+}
+
+// isResult tells by its name whether a whole model is what a run in its folder
+// trained.
+func isResult(path string) bool {
+	name := filepath.Base(path)
+	return name == "model.gguf" || name == "model-best.gguf"
+}
+
+// isBest tells by its name whether a file holds a run's weights as they were at
+// its best evaluation.
+func isBest(path string) bool {
+	name := filepath.Base(path)
+	return name == "adapter-best.gguf" || name == "model-best.gguf"
 }
 
 // sameBase refuses a base that is given for a model that needs none.
@@ -109,7 +126,7 @@ func (in *exportSource) close() error {
 	return errors.Join(errs...)
 }
 
-// size adds up the bytes of files.
+// fileSizes adds up the bytes of files.
 func fileSizes(paths ...string) (n int64) {
 	for _, path := range paths {
 		if info, err := os.Stat(path); err == nil {

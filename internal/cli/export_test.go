@@ -189,6 +189,7 @@ func TestExportRefuses(t *testing.T) {
 	}{
 		{ui.ExitUsage, "--to", []string{adapter, "--out", fresh}},
 		{ui.ExitUsage, "--base", []string{"--to", "ollama", adapter, "--out", fresh}},
+		{ui.ExitUsage, "--stop is empty", []string{"--to", "ollama", merged, "--out", fresh, "--stop", ""}},
 		{ui.ExitUsage, "not empty", []string{"--to", "ollama", adapter, "--base", base, "--out", occupied}},
 		{ui.ExitUsage, "whole model", []string{"--to", "peft", merged, "--out", fresh}},
 		{ui.ExitUsage, "leave --base out", []string{"--to", "ollama", merged, "--base", base, "--out", fresh}},
@@ -266,5 +267,41 @@ func TestTrainWritesACard(t *testing.T) {
 	var c peft.Config
 	if err := json.Unmarshal(readBytes(t, "peft/adapter_config.json"), &c); err != nil || c.Base != "org/base" || c.Dropout != 0.1 || c.Rank != 4 {
 		t.Errorf("%+v, %v", c, err)
+	}
+}
+
+// TestCardsSayWhatIsTrue: a model that merely lies in a run's folder is not what
+// the run made, and the best weights have the best evaluation's figures.
+func TestCardsSayWhatIsTrue(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "4", "--eval-every", "2")...)
+	var m trainSummary
+	if err := json.Unmarshal(readBytes(t, "outputs/mine/summary.json"), &m); err != nil {
+		t.Fatal(err)
+	}
+	best, last := 1.25, 2.5
+	m.Steps, m.BestStep, m.EvalLoss, m.BestEvalLoss = 4, 2, &last, &best
+	if err := writeSummary("outputs/mine/summary.json", m); err != nil {
+		t.Fatal(err)
+	}
+	putText(t, "outputs/mine/adapter-best.gguf", string(readBytes(t, "outputs/mine/adapter.gguf")))
+	putText(t, "outputs/mine/base.gguf", string(readBytes(t, "base.gguf")))
+	for _, c := range []struct{ to, file, has, hasNot string }{
+		{"peft", "adapter-best.gguf", "value: 1.25", "2.5000"},
+		{"peft", "adapter-best.gguf", "| steps | 2 of 4, the best by evaluation |", "trained tokens | "},
+		{"peft", "adapter.gguf", "value: 2.5", "value: 1.25"},
+		{"ollama", "base.gguf", "A model of the", "was trained"},
+	} {
+		out := filepath.Join(t.TempDir(), "out")
+		mustRun(t, "export", "--to", c.to, filepath.Join("outputs/mine", c.file), "--out", out)
+		card, _, _ := strings.Cut(string(readBytes(t, filepath.Join(out, "README.md"))), "## Data")
+		if c.to == "peft" {
+			whole := string(readBytes(t, filepath.Join(out, "README.md")))
+			_, results, _ := strings.Cut(whole, "## Results")
+			card += results
+		}
+		if !strings.Contains(card, c.has) || strings.Contains(card, c.hasNot) {
+			t.Errorf("%s of %s, want %q and not %q:\n%s", c.to, c.file, c.has, c.hasNot, card)
+		}
 	}
 }

@@ -124,6 +124,9 @@ func cardOf(in *exportSource, format card.Format, file string) *card.Card {
 		describeAdapter(c, in.adapter)
 	}
 	describeRun(c, in.run, in.summary)
+	if c.Result != nil {
+		c.Result.Best = isBest(in.path) && c.Result.BestEvalLoss != nil
+	}
 	return c
 }
 

@@ -54,6 +54,15 @@ type Result struct {
 	TrainedTokens                          int64
 	TrainLoss                              float64 // mean over trained tokens, nats
 	EvalLossBefore, EvalLoss, BestEvalLoss *float64
+	Best                                   bool // the weights are those of BestStep, not the last ones
+}
+
+// loss is that of the held-out data under the weights beside the card.
+func (r *Result) loss() *float64 {
+	if r.Best {
+		return r.BestEvalLoss
+	}
+	return r.EvalLoss
 }
 
 // DataFile counts what was taken from one file.

@@ -58,9 +58,9 @@ func (c *Card) front() front {
 	for _, d := range c.Train {
 		f.Datasets = append(f.Datasets, d.Name)
 	}
-	if r := c.Result; r != nil && r.EvalLoss != nil && len(c.Eval) > 0 {
+	if r := c.Result; r != nil && r.loss() != nil && len(c.Eval) > 0 {
 		f.Index = []index{{Name: c.Name, Results: []result{{Task: named{"text-generation", "text generation"},
-			Dataset: named{"held-out", evalNames(c.Eval)}, Metrics: evalMetrics(*r.EvalLoss)}}}}
+			Dataset: named{"held-out", evalNames(c.Eval)}, Metrics: evalMetrics(*r.loss())}}}}
 	}
 	return f
 }

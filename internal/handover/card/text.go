@@ -25,7 +25,11 @@ func (c *Card) Text() (string, error) {
 func (c *Card) intro() string {
 	what := fmt.Sprintf("A low-rank adapter (LoRA) for %s.", c.Base.Label())
 	if c.Merged {
-		what = fmt.Sprintf("A model of the %s architecture, with what was trained built in.", c.Base.Architecture)
+		what = fmt.Sprintf("A model of the %s architecture", c.Base.Architecture)
+		if c.Run != nil || c.Result != nil {
+			what += ", with what was trained built in"
+		}
+		what += "."
 	}
 	if c.Run != nil || c.Result != nil {
 		what += " It was trained with " + c.Tool + "."
@@ -113,14 +117,17 @@ func (c *Card) results() string {
 	}
 	rows := [][2]string{{"steps", fmt.Sprint(r.Steps)}, {"trained tokens", fmt.Sprint(r.TrainedTokens)},
 		{"training loss", fmt.Sprintf("%.4f", r.TrainLoss)}}
+	if r.Best { // tokens and training loss are those of the whole run
+		rows = [][2]string{{"steps", fmt.Sprintf("%d of %d, the best by evaluation", r.BestStep, r.Steps)}}
+	}
 	add := func(name string, loss *float64) {
 		if loss != nil {
 			rows = append(rows, [2]string{name, fmt.Sprintf("%.4f (perplexity %.2f)", *loss, math.Exp(*loss))})
 		}
 	}
 	add("evaluation loss before", r.EvalLossBefore)
-	add("evaluation loss after", r.EvalLoss)
-	if r.BestStep != r.Steps && r.BestStep > 0 {
+	add("evaluation loss after", r.loss())
+	if !r.Best && r.BestStep != r.Steps && r.BestStep > 0 {
 		add(fmt.Sprintf("best evaluation loss, after step %d", r.BestStep), r.BestEvalLoss)
 	}
 	return "## Results\n\nLosses are means over trained tokens, in nats.\n\n" + table([2]string{"figure", "value"}, rows)
@@ -130,7 +137,7 @@ func (c *Card) license() string {
 	text := "## Licence\n\n"
 	switch b := c.Base; {
 	case b.License == "" && b.LicenseName == "":
-		text += "The base model's file does not say its licence. Find out before you pass this on.\n"
+		text += "The base model's file does not say its licence. Find out before you pass this on."
 	case b.LicenseLink != "":
 		text += fmt.Sprintf("The base model's licence is %s (%s).", line(first(b.LicenseName, b.License)), line(b.LicenseLink))
 	default:
