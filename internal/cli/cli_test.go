@@ -52,6 +52,16 @@ func TestReport(t *testing.T) {
 }
 
 // TestFirstSignalCancelsSecondStops drives await with signals of our own.
+func TestReportOfAnInterruption(t *testing.T) {
+	s, _, errOut := ui.Test()
+	if code := report(s, fmt.Errorf("fill the gap of a.jsonl:3: %w", context.Canceled)); code != ui.ExitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	if got := errOut.String(); got != "qlora: error: fill the gap of a.jsonl:3: interrupted\n" {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestFirstSignalCancelsSecondStops(t *testing.T) {
 	s, _, errOut := ui.Test()
 	ctx, cancel := context.WithCancel(context.Background())

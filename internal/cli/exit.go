@@ -114,7 +114,7 @@ func report(s *ui.Streams, err error) int {
 		hints = append(hints, nearFlags(usage.cmd, err)...)
 		hints = append(hints, fmt.Sprintf("run '%s --help' for flags and examples", usage.cmd.CommandPath()))
 	}
-	text := firstLower(err.Error())
+	text := firstLower(strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")) // Go's word for it
 	fmt.Fprintf(s.Err, "%s %s\n", s.Paint(ui.Red, "qlora: error:"), text)
 	talkHints(s, hints)
 	if usage != nil && usage.cmd != nil {
