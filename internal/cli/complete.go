@@ -21,6 +21,8 @@ type completer func(typed string) (values []string, more cobra.ShellCompDirectiv
 var flagCompleters = map[string]completer{
 	"model":       models,
 	"models":      models,
+	"merged":      models,
+	"base":        models,
 	"vocab-from":  models,
 	"lora":        adapters,
 	"from":        adapters,
@@ -48,6 +50,8 @@ var ownCompleters = map[string]completer{
 // argCompleters tell the arguments of commands by their paths.
 var argCompleters = map[string]completer{
 	"qlora inspect":    models,
+	"qlora export":     adapters,
+	"qlora import":     folders,
 	"qlora logs":       runNames,
 	"qlora prep show":  dataFiles,
 	"qlora prep split": dataFiles,
