@@ -38,10 +38,11 @@ build: ## compile bin/qlora for this machine's processor
 # Where install puts things; DESTDIR is put before it, for packagers.
 PREFIX  ?= /usr/local
 DESTDIR ?=
+TO       = $(DESTDIR)$(PREFIX:~/%=$(HOME)/%) # not every shell expands PREFIX=~/.local
 
 .PHONY: install
 install: build ## put qlora, manual pages and completions under PREFIX
-	@to="$(DESTDIR)$(PREFIX)"
+	@to="$(strip $(TO))"
 	install -d "$$to/bin"
 	install -m 755 "$(QLORA)" "$$to/bin/qlora"
 	$(INSTALL_SHARE)
@@ -62,7 +63,7 @@ endef
 
 .PHONY: uninstall
 uninstall: ## remove what install put under PREFIX
-	@to="$(DESTDIR)$(PREFIX)"
+	@to="$(strip $(TO))"
 	rm -f "$$to/bin/qlora" "$$to/lib/qlora/libqlora-cuda.so" "$$to"/share/man/man[157]/qlora{,-*}.[157]
 	rm -f "$$to/share/bash-completion/completions/qlora" "$$to/share/zsh/site-functions/_qlora" "$$to/share/fish/vendor_completions.d/qlora.fish"
 
