@@ -274,6 +274,25 @@ func TestNoRedirectFromHTTPSToHTTP(t *testing.T) {
 	}
 }
 
+func TestNoNextPageFromHTTPSToHTTP(t *testing.T) {
+	var asked atomic.Int64
+	plain := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer plain.Close()
+	safe := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Link", "<"+plain.URL+">; rel=\"next\"")
+		_, _ = w.Write([]byte("[]"))
+	}))
+	defer safe.Close()
+	c, err := New(Options{Endpoint: safe.URL, Token: secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.http.Transport = safe.Client().Transport
+	if _, err := c.List(context.Background(), repo, "main"); err == nil || !strings.Contains(err.Error(), "without https") || asked.Load() > 0 {
+		t.Errorf("%v, asked %d times", err, asked.Load())
+	}
+}
+
 func TestHostileListing(t *testing.T) {
 	for _, body := range []string{`[{"type":"file","path":"x\u001b[2J.gguf"}]`, `[{"type":"file","path":"x","size":-1}]`, `{"error":"x"}`, `[`, ""} {
 		b := newBench(t, 10)

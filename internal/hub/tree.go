@@ -37,8 +37,12 @@ func (c *Client) List(ctx context.Context, repo, revision string) ([]File, error
 		if link == "" {
 			return files, nil
 		}
-		if next, err = next.Parse(link); err != nil {
+		here := next
+		if next, err = here.Parse(link); err != nil {
 			return nil, fmt.Errorf("list the files of %s: the address of the next page is none", repo)
+		}
+		if here.Scheme == "https" && next.Scheme != "https" { // the listing has the hashes that files are held to
+			return nil, fmt.Errorf("list the files of %s: %s goes on at an address without https", repo, place(here))
 		}
 	}
 	return nil, fmt.Errorf("list the files of %s: more than %d pages", repo, maxPages)
