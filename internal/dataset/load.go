@@ -253,6 +253,8 @@ func explain(err error) error {
 	}
 	var hints []string
 	switch _, ofLine := errors.AsType[*LineError](err); {
+	case errors.Is(err, os.ErrNotExist):
+		hints = append(hints, "check the path, or make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")
 	case errors.Is(err, errNoTemplate):
 		hints = append(hints, "pass --chat-template with a file or one of the built-in templates, such as --chat-template chatml")
 	case errors.Is(err, errNoFIM):

@@ -118,7 +118,7 @@ func TestLoadRefusesBadData(t *testing.T) {
 	}
 	_, _, err := load(t, LoadOptions{Sources: []Source{{Path: "no/such/file.jsonl", Weight: 1}}})
 	var coded *ui.CodedError
-	if !errors.As(err, &coded) || coded.Code != ui.ExitInvalid || !errors.Is(err, os.ErrNotExist) {
+	if !errors.As(err, &coded) || coded.Code != ui.ExitInvalid || !errors.Is(err, os.ErrNotExist) || len(coded.Hints) == 0 {
 		t.Errorf("missing file: %v", err)
 	}
 }
