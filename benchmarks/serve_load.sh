@@ -4,6 +4,11 @@
 # processor time of both processes, and the exit code of the server.
 #
 #   make build && benchmarks/serve_load.sh [SECONDS [FLAG OF SERVE]...]
+#
+#   MODEL                GGUF file to serve instead of the embedded model
+#   QLORA                the binary [bin/qlora]
+#   QLORA_LIBRARY_PATH   the CUDA library [where the binary finds it]
+#   SERVELOAD            benchmarks/serveload, compiled [made with go build]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-300}
@@ -11,8 +16,9 @@ shift || true
 [ $# -gt 0 ] || set -- -t 1 --contexts 2
 work=$(mktemp -d)
 trap 'kill "${server:-}" 2>/dev/null || true; rm -rf "$work"' EXIT
-go build -o "$work/serveload" ./benchmarks/serveload
-bin/qlora serve -m internal/embedded/weights/model.gguf -np 64 --port 0 --json "$@" >"$work/events" 2>"$work/log" &
+serveload=${SERVELOAD:-$work/serveload}
+[ -n "${SERVELOAD:-}" ] || go build -o "$serveload" ./benchmarks/serveload
+"${QLORA:-bin/qlora}" serve -m "${MODEL:-internal/embedded/weights/model.gguf}" -np 64 --port 0 --json "$@" >"$work/events" 2>"$work/log" &
 server=$!
 until grep -qs '"listening"' "$work/events"; do
 	kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
@@ -26,7 +32,7 @@ for clients in 1 64; do
 	span=$seconds
 	[ "$clients" = 64 ] || span=$((seconds < 30 ? seconds : 30))
 	before=$(ticks "$engine") before_server=$(ticks "$server")
-	"$work/serveload" -url "$url" -clients "$clients" -seconds "$span" -pids "$server,$engine"
+	"$serveload" -url "$url" -clients "$clients" -seconds "$span" -pids "$server,$engine"
 	echo "processor time: engine $((($(ticks "$engine") - before) * 10)) ms, HTTP $((($(ticks "$server") - before_server) * 10)) ms"
 done
 uptime

@@ -62,6 +62,10 @@ func rewriteArgs(root *cobra.Command, args []string) ([]string, error) {
 		if err != nil {
 			return args, &usageError{cmd: cmd, err: err}
 		}
+		if i+1 < len(args) && isFlashAttn(arg, args[i+1]) {
+			i++
+			arg += "=" + args[i]
+		}
 		out = append(out, arg)
 		if takesNext(cmd.Flags(), arg) && i+1 < len(args) {
 			i++

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+
+	"github.com/qlora/qlora/internal/llama"
 )
 
 // testTree has the kinds of flag that rewriting must tell apart.
@@ -16,7 +18,7 @@ func testTree() *cobra.Command {
 	run := &cobra.Command{Use: "run", RunE: func(*cobra.Command, []string) error { return nil }}
 	run.Flags().IntP("n-gpu-layers", "", 0, "")
 	run.Flags().StringP("prompt", "p", "", "")
-	run.Flags().BoolP("flash-attn", "", false, "")
+	new(flashFlag).addFlag(run.Flags(), llama.FlashOff)
 	train := &cobra.Command{Use: "train", RunE: run.RunE}
 	train.Flags().Float64("learning-rate", 0, "")
 	root.AddCommand(run, train)
@@ -34,6 +36,9 @@ func TestRewriteArgs(t *testing.T) {
 		{"run --prompt=x -fa", "run --prompt=x --flash-attn"},
 		{"run -v -fa", "run -v --flash-attn"},
 		{"run -fa -- -ngl", "run --flash-attn -- -ngl"},
+		{"run -fa auto -fa on on", "run --flash-attn=auto --flash-attn=on on"},
+		{"run --flash_attn off -v -fa 1st", "run --flash_attn=off -v --flash-attn 1st"},
+		{"run -p -fa on -fa=off", "run -p -fa on --flash-attn=off"},
 		{"train -lr 1e-4", "train --learning-rate 1e-4"},
 		{"nonsense -ngl 1", "nonsense -ngl 1"},
 		{"", ""},

@@ -17,13 +17,13 @@ import (
 // libllama.
 type inferenceOptions struct {
 	deviceOptions
-	model     string
-	lora      []string
-	ctx       int
-	threads   int
-	flashAttn bool
-	typeK     string
-	typeV     string
+	model   string
+	lora    []string
+	ctx     int
+	threads int
+	flash   flashFlag
+	typeK   string
+	typeV   string
 }
 
 // cacheTypes are the element types that the cache of keys and values may have.
@@ -48,7 +48,7 @@ func (o *inferenceOptions) addFlags(flags *pflag.FlagSet) {
 func (o *inferenceOptions) addComputeFlags(flags *pflag.FlagSet) {
 	flags.IntVarP(&o.threads, "threads", "t", 0, "CPU threads (0: all)")
 	o.deviceOptions.addFlags(flags)
-	flags.BoolVar(&o.flashAttn, "flash-attn", false, "use flash attention")
+	o.flash.addFlag(flags, llama.FlashOff)
 }
 
 // session is a loaded model with its adapters.
@@ -64,7 +64,7 @@ func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, e
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err)
 	}
-	if o.typeV == "q8_0" && !o.flashAttn {
+	if o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff {
 		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"))
 	}
 	if err := checkModel(o.model, specs); err != nil {
@@ -115,7 +115,7 @@ func (o inferenceOptions) contextOptions(m *llama.Model) llama.ContextOptions {
 		size = min(m.TrainedContext(), defaultContext)
 	}
 	return llama.ContextOptions{
-		Ctx: size, Threads: o.threads, FlashAttn: o.flashAttn,
+		Ctx: size, Threads: o.threads, FlashAttn: o.flash.FlashAttn,
 		TypeK: cacheTypes[o.typeK], TypeV: cacheTypes[o.typeV],
 	}
 }

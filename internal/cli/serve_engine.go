@@ -70,7 +70,7 @@ func (o *serveEngineOptions) addFlags(flags *pflag.FlagSet) {
 // lighterCache makes llama.cpp's own choices the default: with many sequences
 // the cache is most of the memory, and most of what a decode reads.
 func (o *serveEngineOptions) lighterCache(flags *pflag.FlagSet) {
-	o.flashAttn, o.typeK, o.typeV = true, "f16", "f16"
+	o.flash.FlashAttn, o.typeK, o.typeV = llama.FlashAuto, "f16", "f16"
 	for _, name := range []string{"flash-attn", "cache-type-k", "cache-type-v"} {
 		f := flags.Lookup(name)
 		f.DefValue = f.Value.String()
@@ -98,7 +98,7 @@ func (o *serveEngineOptions) check() error {
 		return fmt.Errorf("--parallel %d is not between 1 and 256", o.parallel)
 	case o.contexts < 1 || o.contexts > o.parallel:
 		return fmt.Errorf("--contexts %d is not between 1 and --parallel %d", o.contexts, o.parallel)
-	case o.typeV == "q8_0" && !o.flashAttn:
+	case o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff:
 		return errors.New("--cache-type-v q8_0 needs --flash-attn")
 	}
 	_, err := o.named()
@@ -171,7 +171,7 @@ func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 	args := []string{serveEngineName, "--model", o.model, "--alias", o.baseName(),
 		"--ctx-size", strconv.Itoa(o.ctx), "--parallel", strconv.Itoa(o.parallel), "--contexts", strconv.Itoa(o.contexts), "--threads", strconv.Itoa(o.computing()),
 		"--device", o.device, "--n-gpu-layers", strconv.Itoa(o.gpuLayers),
-		"--cache-type-k", o.typeK, "--cache-type-v", o.typeV, "--flash-attn=" + strconv.FormatBool(o.flashAttn)}
+		"--cache-type-k", o.typeK, "--cache-type-v", o.typeV, "--flash-attn=" + o.flash.String()}
 	named, err := o.named()
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err)

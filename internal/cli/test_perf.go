@@ -112,7 +112,7 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 		return err
 	}
 	measured := o.Options
-	measured.Threads, measured.FlashAttn = o.threads, o.flashAttn
+	measured.Threads, measured.FlashAttn = o.threads, o.flash.FlashAttn
 	measured.Device, measured.GPULayers = device.gpu.Name, device.gpuLayers
 	tests := 0
 	for _, n := range []int{o.Prompt, o.Generate} {

@@ -17,6 +17,17 @@ const (
 	TypeQ8_0 uint32 = C.QL_TYPE_Q8_0
 )
 
+// FlashAttn tells whether attention is computed by the kernel that keeps no matrix of scores. It reads the cache as it is,
+// and on a device without such a kernel the processor computes it, slowly.
+type FlashAttn int
+
+// Values of FlashAttn; auto turns it on where each layer's device has the kernel.
+const (
+	FlashOff  FlashAttn = C.QL_FLASH_ATTN_DISABLED
+	FlashOn   FlashAttn = C.QL_FLASH_ATTN_ENABLED
+	FlashAuto FlashAttn = C.QL_FLASH_ATTN_AUTO
+)
+
 // ContextOptions sizes a context. Zero values take the default in brackets.
 type ContextOptions struct {
 	Ctx       int // tokens that the cache holds, over all sequences [the model's trained length]
@@ -25,9 +36,9 @@ type ContextOptions struct {
 	Sequences int // most sequences at the same time [1]
 	Threads   int // [all processors]
 
-	FlashAttn  bool
+	FlashAttn  FlashAttn
 	TypeK      uint32 // cache of keys [TypeF32]
-	TypeV      uint32 // cache of values [TypeF32]; quantised types need FlashAttn
+	TypeV      uint32 // cache of values [TypeF32]; quantised types need FlashOn or FlashAuto
 	Embeddings bool   // keep the final hidden states of tokens whose logits are asked
 
 	SplitCache     bool // Ctx/Sequences tokens for each sequence, which then attends to its own alone
@@ -61,10 +72,7 @@ func (o ContextOptions) params() C.struct_llama_context_params {
 	p.n_ctx, p.n_batch, p.n_ubatch = C.uint32_t(o.Ctx), C.uint32_t(o.Batch), C.uint32_t(o.UBatch)
 	p.n_seq_max = C.uint32_t(o.Sequences)
 	p.n_threads, p.n_threads_batch = C.int32_t(o.Threads), C.int32_t(o.Threads)
-	p.flash_attn_type = C.QL_FLASH_ATTN_DISABLED
-	if o.FlashAttn {
-		p.flash_attn_type = C.QL_FLASH_ATTN_ENABLED
-	}
+	p.flash_attn_type = C.int32_t(o.FlashAttn)
 	p.type_k, p.type_v = C.int32_t(o.TypeK), C.int32_t(o.TypeV)
 	p.embeddings = C.bool(o.Embeddings)
 	p.kv_unified = C.bool(!o.SplitCache)
@@ -115,7 +123,7 @@ func (o ContextOptions) check(m *Model) error {
 			return fmt.Errorf("cache type %d is not f32, f16, bf16 or q8_0", t)
 		}
 	}
-	if o.TypeV == TypeQ8_0 && !o.FlashAttn {
+	if o.TypeV == TypeQ8_0 && o.FlashAttn == FlashOff {
 		return fmt.Errorf("a quantised value cache needs flash attention")
 	}
 	encoder := false

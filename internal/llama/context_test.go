@@ -152,8 +152,8 @@ func TestCacheTypesAndFlashAttention(t *testing.T) {
 		bound float64
 	}{
 		"f16":         {llama.ContextOptions{TypeK: llama.TypeF16, TypeV: llama.TypeF16}, 2e-2},
-		"flash":       {llama.ContextOptions{FlashAttn: true, TypeK: llama.TypeF16, TypeV: llama.TypeF16}, 2e-2},
-		"flash, q8_0": {llama.ContextOptions{FlashAttn: true, TypeK: llama.TypeQ8_0, TypeV: llama.TypeQ8_0}, 0.2},
+		"flash":       {llama.ContextOptions{FlashAttn: llama.FlashOn, TypeK: llama.TypeF16, TypeV: llama.TypeF16}, 2e-2},
+		"flash, q8_0": {llama.ContextOptions{FlashAttn: llama.FlashOn, TypeK: llama.TypeQ8_0, TypeV: llama.TypeQ8_0}, 0.2},
 	} {
 		c.o.Threads = 1
 		d := distance(t, allLogits(t, newContext(t, m, c.o), tokens), want)

@@ -20,6 +20,7 @@ enum {
     QL_LOG_ERROR = 4,
     QL_LOG_CONT  = 5,
 
+    QL_FLASH_ATTN_AUTO     = -1,
     QL_FLASH_ATTN_DISABLED = 0,
     QL_FLASH_ATTN_ENABLED  = 1,
 

@@ -25,7 +25,7 @@ type Options struct {
 	Threads     int    // 0: all
 	Device      string // GPU by its name in ggml's registry; empty: the CPU
 	GPULayers   int    // layers on Device; -1: all
-	FlashAttn   bool
+	FlashAttn   llama.FlashAttn
 }
 
 func (o Options) check() error {

@@ -37,7 +37,7 @@ func newEngine(t *testing.T, slots int) engine.Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := batch.Options{Name: "base", Ctx: 512, Slots: slots, Context: llama.ContextOptions{Threads: 1, FlashAttn: true, TypeK: llama.TypeF16, TypeV: llama.TypeF16}}
+	o := batch.Options{Name: "base", Ctx: 512, Slots: slots, Context: llama.ContextOptions{Threads: 1, FlashAttn: llama.FlashAuto, TypeK: llama.TypeF16, TypeV: llama.TypeF16}}
 	var adapters []*llama.Adapter
 	for i, name := range []string{"one", "two"} {
 		file := filepath.Join(dir, name+".gguf")
