@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -81,7 +82,7 @@ func (l *load) run(clients int, d time.Duration, pids []string) result {
 	for i := range clients {
 		all.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				l.ask(ctx, fmt.Sprintf("Client %d asks for the %d. time: what does the function number %d return?", i, n, i*1000+n))
+				l.ask(fmt.Sprintf("Client %d asks for the %d. time: what does the function number %d return?", i, n, i*1000+n))
 			}
 		})
 	}
@@ -105,44 +106,48 @@ func (l *load) run(clients int, d time.Duration, pids []string) result {
 	}
 }
 
-// ask reads one streamed answer to its end.
-func (l *load) ask(ctx context.Context, text string) {
+// ask reads one streamed answer to its end, also when the time is over: what the server counted for it is known only then.
+func (l *load) ask(text string) {
 	body, _ := json.Marshal(map[string]any{
 		"model": l.model, "max_tokens": l.limit, "stream": true, "stream_options": map[string]any{"include_usage": true},
 		"ignore_eos": true, "messages": []map[string]string{{"role": "user", "content": text}},
 	})
-	r, _ := http.NewRequestWithContext(ctx, http.MethodPost, l.url+"/v1/chat/completions", bytes.NewReader(body))
+	r, _ := http.NewRequest(http.MethodPost, l.url+"/v1/chat/completions", bytes.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	began := time.Now()
 	response, err := l.client.Do(r)
 	if err != nil {
-		l.fail(ctx, err)
+		l.fail(err)
 		return
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(response.Body)
-		l.fail(ctx, fmt.Errorf("%s: %s", response.Status, text))
+		l.fail(fmt.Errorf("%s: %s", response.Status, text))
 		return
 	}
-	l.read(ctx, response.Body, began)
+	l.read(response.Body, began)
 }
 
-var marker = []byte(`"delta":{"content":`)
+// A token inside a character or of a name without text has no chunk, so the answer's own count at its end is what counts.
+var (
+	marker  = []byte(`"delta":{"content":`)
+	counted = regexp.MustCompile(`"completion_tokens":(\d+)`)
+)
 
-func (l *load) read(ctx context.Context, body io.Reader, began time.Time) {
+func (l *load) read(body io.Reader, began time.Time) {
 	lines := bufio.NewReaderSize(body, 16<<10)
-	first, whole := true, false
+	first, whole, tokens := true, false, int64(0)
 	for {
 		line, err := lines.ReadSlice('\n')
-		if bytes.Contains(line, marker) {
-			if first {
-				first = false
-				l.mu.Lock()
-				l.first = append(l.first, time.Since(began))
-				l.mu.Unlock()
-			}
-			l.tokens.Add(1) // nearly every token is a chunk; a token inside a character waits for the next
+		if first && bytes.Contains(line, marker) {
+			first = false
+			l.mu.Lock()
+			l.first = append(l.first, time.Since(began))
+			l.mu.Unlock()
+		}
+		if m := counted.FindSubmatch(line); m != nil {
+			tokens, _ = strconv.ParseInt(string(m[1]), 10, 64)
 		}
 		if bytes.HasPrefix(line, []byte("data: [DONE]")) {
 			whole = true
@@ -151,22 +156,19 @@ func (l *load) read(ctx context.Context, body io.Reader, began time.Time) {
 			break
 		}
 		if err != nil {
-			l.fail(ctx, err)
+			l.fail(err)
 			return
 		}
 	}
-	if !whole {
-		l.fail(ctx, errors.New("the stream ended without [DONE]"))
+	if !whole || tokens == 0 {
+		l.fail(errors.New("the stream ended without its count of tokens and [DONE]"))
 		return
 	}
 	l.answers.Add(1)
+	l.tokens.Add(tokens)
 }
 
-// fail counts an error, unless the time is over.
-func (l *load) fail(ctx context.Context, err error) {
-	if ctx.Err() != nil {
-		return
-	}
+func (l *load) fail(err error) {
 	l.errors.Add(1)
 	l.mu.Lock()
 	if l.firstError == "" {
@@ -185,7 +187,7 @@ func (l *load) probe(ctx context.Context) {
 			err = errors.Join(err, response.Body.Close())
 		}
 		if err != nil || response.StatusCode != http.StatusOK {
-			l.fail(ctx, fmt.Errorf("/health: %v", err))
+			l.fail(fmt.Errorf("/health: %v", err))
 		}
 		l.health = append(l.health, time.Since(began))
 		time.Sleep(50 * time.Millisecond)
