@@ -39,7 +39,11 @@ func (m *Model) LoadAdapter(path string) (*Adapter, error) {
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
 	var handle *C.struct_llama_adapter_lora
-	lines := capturing(func() { handle = C.ql_load_adapter(model, cpath) })
+	lines := capturing(func() {
+		reserving.RLock()
+		defer reserving.RUnlock()
+		handle = C.ql_load_adapter(model, cpath)
+	})
 	if handle == nil {
 		m.release()
 		why := fmt.Sprintf("does not fit %s: %s", m.path, reason(lines, "libllama refused it"))

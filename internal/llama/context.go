@@ -89,6 +89,7 @@ type Context struct {
 	outputs []bool // which tokens of the last Decode have logits
 	applied []AdapterScale
 	fresh   bool // nothing was decoded yet
+	moved   bool // the next Decode copies a part of the cache
 }
 
 // NewContext makes a context for the model.
@@ -136,7 +137,11 @@ func (o ContextOptions) check(m *Model) error {
 
 func newHandle(model *C.struct_llama_model, o ContextOptions) (*C.struct_llama_context, error) {
 	var handle *C.struct_llama_context
-	lines := capturing(func() { handle = C.ql_new_context(model, o.params(), C.bool(o.SwitchAdapters)) })
+	lines := capturing(func() {
+		reserving.Lock()
+		defer reserving.Unlock()
+		handle = C.ql_new_context(model, o.params(), C.bool(o.SwitchAdapters))
+	})
 	if handle == nil {
 		return nil, fmt.Errorf("%w: %s", ErrNoMemory, reason(lines, "libllama made no context"))
 	}
@@ -178,7 +183,7 @@ func (c *Context) Decode(b Batch) error {
 	c.outputs = c.outputs[:0]
 	c.fresh = false
 	b.fill(&c.batch)
-	switch rc := int(C.ql_decode(c.handle, c.batch)); rc {
+	switch rc := c.decode(); rc {
 	case 0:
 		c.outputs = append(c.outputs, b.Logits...)
 		return nil
@@ -216,20 +221,4 @@ func (c *Context) Hidden(i int) []float32 {
 		return nil
 	}
 	return unsafe.Slice((*float32)(unsafe.Pointer(p)), c.model.Embedding())
-}
-
-// ClearMemory forgets all sequences.
-func (c *Context) ClearMemory() {
-	if c.handle != nil {
-		C.llama_memory_clear(C.llama_get_memory(c.handle), false)
-	}
-}
-
-// Forget removes the tokens of seq from position from on and tells whether
-// that was possible (models with a recurrent state cannot).
-func (c *Context) Forget(seq, from int32) bool {
-	if c.handle == nil {
-		return false
-	}
-	return bool(C.llama_memory_seq_rm(C.llama_get_memory(c.handle), C.int32_t(seq), C.int32_t(from), -1))
 }

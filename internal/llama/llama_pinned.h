@@ -188,6 +188,7 @@ uint32_t llama_n_batch(const struct llama_context * ctx);
 uint32_t llama_n_seq_max(const struct llama_context * ctx);
 struct llama_memory_i * llama_get_memory(const struct llama_context * ctx);
 void     llama_memory_clear(struct llama_memory_i * memory, bool data);
+void     llama_memory_seq_cp(struct llama_memory_i * memory, int32_t from, int32_t to, int32_t p0, int32_t p1);
 bool     llama_memory_seq_rm(struct llama_memory_i * memory, int32_t seq, int32_t p0, int32_t p1);
 
 struct llama_batch llama_batch_init(int32_t n_tokens, int32_t embd, int32_t n_seq_max);

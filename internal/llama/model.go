@@ -54,7 +54,11 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	cpath := C.CString(path)
 	defer C.free(unsafe.Pointer(cpath))
 	var handle *C.struct_llama_model
-	lines := capturing(func() { handle = C.ql_load(cpath, params) })
+	lines := capturing(func() {
+		reserving.RLock()
+		defer reserving.RUnlock()
+		handle = C.ql_load(cpath, params)
+	})
 	if handle == nil && o.Device != "" && outOfMemory(lines) {
 		return nil, fmt.Errorf("load model %s on %s: %w", path, o.Device, ErrNoMemory)
 	}

@@ -5,6 +5,7 @@ type slot struct {
 	seq     *sequence // nil: free
 	adapter int       // that tokens were computed with
 	tokens  []int32   // in the cache
+	freed   int       // decodes that there had been when it became free
 }
 
 // minShared is the length from which a common beginning is worth going to
@@ -37,7 +38,10 @@ func (s *Scheduler) admit() {
 
 // seat puts q into the best free slot and forgets of it what q does not share.
 func (s *Scheduler) seat(q *sequence) bool {
-	best, bestScore := -1, -1
+	if s.seated() == s.options.Slots {
+		return false
+	}
+	best, bestScore := 0, -1
 	for i := range s.slots {
 		if s.slots[i].seq != nil {
 			continue
@@ -45,9 +49,6 @@ func (s *Scheduler) seat(q *sequence) bool {
 		if score := s.score(q, i); score > bestScore {
 			best, bestScore = i, score
 		}
-	}
-	if best < 0 {
-		return false
 	}
 	slot := &s.slots[best]
 	shared := s.shared(q, best)

@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 
 	"github.com/qlora/qlora/internal/llama"
@@ -16,21 +17,38 @@ import (
 // for each other.
 type Group struct {
 	members []*Scheduler
+	share   int // slots of each member
 
 	mu    sync.Mutex
-	where map[uint64]int // member of each request under way
-	load  []int          // requests of each member
+	where map[uint64]place // of each request under way
+	load  []load           // of each member
+}
+
+// place is where a request is computed, and as what.
+type place struct {
+	member  int
+	adapter string
+}
+
+// load counts the requests of a member by adapter.
+type load map[string]int
+
+func (l load) all() int {
+	n := 0
+	for _, k := range l {
+		n += k
+	}
+	return n
 }
 
 // NewGroup makes n schedulers that share the slots of o. Events go to emit,
 // from several goroutines.
 func NewGroup(m *llama.Model, o Options, n int, emit func([]engine.Item)) (*Group, error) {
 	n = max(1, min(n, o.Slots))
-	g := &Group{where: map[uint64]int{}, load: make([]int, n)}
-	share := (o.Slots + n - 1) / n
+	g := &Group{where: map[uint64]place{}, share: (o.Slots + n - 1) / n}
 	for range n {
 		one := o
-		one.Slots = share
+		one.Slots = g.share
 		s, err := New(m, one, func(items []engine.Item) {
 			g.forget(items)
 			emit(items)
@@ -38,7 +56,7 @@ func NewGroup(m *llama.Model, o Options, n int, emit func([]engine.Item)) (*Grou
 		if err != nil {
 			return nil, errors.Join(err, g.Close())
 		}
-		g.members = append(g.members, s)
+		g.members, g.load = append(g.members, s), append(g.load, load{})
 	}
 	return g, nil
 }
@@ -50,11 +68,10 @@ func (g *Group) Info() engine.Info {
 	return info
 }
 
-// Do gives a request to the member with the fewest, and a cancellation to the
-// one that has it.
+// Do gives a request to a member, and a cancellation to the one that has it.
 func (g *Group) Do(c engine.Call) error {
 	g.mu.Lock()
-	to, known := g.where[c.ID]
+	at, known := g.where[c.ID]
 	switch {
 	case c.Request == nil && !known:
 		g.mu.Unlock()
@@ -62,23 +79,35 @@ func (g *Group) Do(c engine.Call) error {
 	case c.Request == nil:
 		g.drop(c.ID)
 	default:
-		to = 0
-		for i := range g.load {
-			if g.load[i] < g.load[to] {
-				to = i
-			}
-		}
-		g.where[c.ID] = to
-		g.load[to]++
+		at = place{g.choose(c.Request.Adapter), c.Request.Adapter}
+		g.where[c.ID] = at
+		g.load[at.member][at.adapter]++
 	}
 	g.mu.Unlock()
-	return g.members[to].Do(c)
+	return g.members[at.member].Do(c)
+}
+
+// choose is the member with the fewest requests, those of other adapters counted twice, since they take turns; one with a
+// free slot, if there is any. The lock is held.
+func (g *Group) choose(adapter string) int {
+	best, least := 0, math.MaxInt
+	for i, l := range g.load {
+		all := l.all()
+		cost := 2*all - l[adapter]
+		if all >= g.share {
+			cost += len(g.load) * 2 * g.share
+		}
+		if cost < least {
+			best, least = i, cost
+		}
+	}
+	return best
 }
 
 // drop forgets a request; the lock is held.
 func (g *Group) drop(id uint64) {
-	if to, ok := g.where[id]; ok {
-		g.load[to]--
+	if at, ok := g.where[id]; ok {
+		g.load[at.member][at.adapter]--
 		delete(g.where, id)
 	}
 }

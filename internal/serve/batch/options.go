@@ -30,7 +30,7 @@ type Adapter struct {
 func (o Options) contextOptions() llama.ContextOptions {
 	c := o.Context
 	per := (o.Ctx + cacheUnit - 1) / cacheUnit * cacheUnit
-	c.Ctx, c.Sequences = per*o.Slots, o.Slots
+	c.Ctx, c.Sequences = per*o.places(), o.places()
 	c.SplitCache = true
 	c.SwitchAdapters = len(o.Adapters) > 0
 	if c.Batch <= 0 {
@@ -39,7 +39,18 @@ func (o Options) contextOptions() llama.ContextOptions {
 	return c
 }
 
+// places is how many slots there are: with adapters one more than are used at a time, since sequences can only be put in
+// order with a free one.
+func (o Options) places() int {
+	if len(o.Adapters) == 0 || o.Slots < 3 || o.Slots >= maxSequences {
+		return o.Slots
+	}
+	return o.Slots + 1
+}
+
 const (
+	maxSequences = 256 // that libllama was built for
+
 	cacheUnit    = 256 // libllama rounds the cache of a sequence up to this
 	defaultBatch = 512 // tokens of a decode: others wait for it, so not more
 )

@@ -31,6 +31,8 @@ type Scheduler struct {
 	turn    int // adapter whose turn it is
 	items   []engine.Item
 	batch   llama.Batch
+	decodes int // so far
+	moves   int // so far; see tidy
 }
 
 // call is a prepared request or a cancellation.
@@ -49,7 +51,7 @@ func New(m *llama.Model, o Options, emit func([]engine.Item)) (*Scheduler, error
 	if err != nil {
 		return nil, err
 	}
-	s := &Scheduler{options: o, ctx: c, emit: emit, wake: make(chan struct{}, 1), slots: make([]slot, o.Slots)}
+	s := &Scheduler{options: o, ctx: c, emit: emit, wake: make(chan struct{}, 1), slots: make([]slot, o.places())}
 	for i := range s.slots {
 		s.slots[i].adapter = base
 	}
@@ -106,6 +108,7 @@ func (s *Scheduler) poke() {
 func (s *Scheduler) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		s.collect()
+		s.tidy()
 		s.admit()
 		if s.busy() {
 			s.step()
@@ -163,7 +166,7 @@ func (s *Scheduler) cancel(id uint64) {
 // for a request that begins like it.
 func (s *Scheduler) end(seq *sequence) {
 	if seq.slot >= 0 {
-		s.slots[seq.slot].seq = nil
+		s.slots[seq.slot].seq, s.slots[seq.slot].freed = nil, s.decodes
 		seq.slot = -1
 	}
 	s.mu.Lock()
@@ -197,13 +200,17 @@ func (s *Scheduler) failAll(err error) {
 	}
 }
 
-func (s *Scheduler) busy() bool {
+func (s *Scheduler) busy() bool { return s.seated() > 0 }
+
+// seated counts the sequences that have a slot.
+func (s *Scheduler) seated() int {
+	n := 0
 	for i := range s.slots {
 		if s.slots[i].seq != nil {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 func (s *Scheduler) flush() {

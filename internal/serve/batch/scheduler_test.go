@@ -21,6 +21,7 @@ type site struct {
 	*engine.Router
 	model    *llama.Model
 	adapters []*llama.Adapter
+	stop     func() (moves int)
 }
 
 var shape = llamatest.Options{Seed: 1, ChatTemplate: llamatest.ChatML}
@@ -53,7 +54,15 @@ func open(t *testing.T, slots int) *site {
 	at.Router = engine.NewRouter(s.Info(), s.Do)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() {
+		done <- s.Run(ctx)
+		close(done)
+	}()
+	at.stop = func() int {
+		cancel()
+		<-done
+		return s.Moves()
+	}
 	t.Cleanup(func() {
 		cancel()
 		if err := errors.Join(<-done, s.Close(), at.adapters[0].Close(), at.adapters[1].Close(), m.Close()); err != nil {
@@ -348,5 +357,33 @@ func TestGroupsShare(t *testing.T) {
 	}
 	if _, f, err := ask(t, at, greedy("one", "the", 3)); err != nil || f.Generated != 3 {
 		t.Errorf("afterwards: %+v, %v", f, err)
+	}
+}
+
+// TestMovedAnswersGoOn has adapters alternate over the slots, all of them in use, so that sequences move while they are
+// computed.
+func TestMovedAnswersGoOn(t *testing.T) {
+	at := open(t, 8)
+	var requests []engine.Request
+	var streams []*engine.Stream
+	var want []string
+	for i := range 8 {
+		requests = append(requests, greedy([]string{"one", "two"}[i%2], fmt.Sprintf("%d the function", i), 100))
+		want = append(want, at.alone(t, requests[i]))
+	}
+	for _, r := range requests {
+		s, err := at.Generate(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	for i, s := range streams {
+		if got, _, err := text(t, s); err != nil || got != want[i] {
+			t.Errorf("request %d: %q (%v), alone %q", i, got, err, want[i])
+		}
+	}
+	if n := at.stop(); n == 0 {
+		t.Error("no sequence moved: the test shows nothing")
 	}
 }

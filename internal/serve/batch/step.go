@@ -13,6 +13,7 @@ import (
 // fits.
 func (s *Scheduler) step() {
 	s.turn = s.nextTurn()
+	s.decodes++
 	group := s.gather()
 	if err := s.compute(); err != nil {
 		for _, q := range group {
