@@ -40,7 +40,10 @@ func newLogsCmd(s *ui.Streams) *cobra.Command {
 gradient norm, learning rate, tokens per second, time left and memory. With
 --follow it goes on until the run ends, also when the run is resumed meanwhile;
 a line that is still being written is printed when it is whole. Ctrl-C ends the
-following with exit status 0 and leaves the run alone.` + exitStatus(ui.ExitInterrupted),
+following with exit status 0 and leaves the run alone.
+
+A line that is no report, or that a crash has cut off, is named in a warning and
+left out; logs then ends with exit status 3.` + exitStatus(ui.ExitSkipped, ui.ExitInterrupted),
 		Example: `  qlora logs
   qlora logs --follow
   qlora logs -f -n 20 mine
@@ -71,7 +74,8 @@ func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
 		s.Printf("%s\n", m)
 		return s.Event("metrics", m)
 	}
-	all, err := runlog.ReadMetrics(dir)
+	skipped := newSkippedLines(s)
+	all, err := runlog.Salvage(dir, skipped.tell)
 	if err != nil {
 		return err
 	}
@@ -80,14 +84,14 @@ func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
 		skip = max(0, len(all)-o.lines)
 	}
 	if o.follow {
-		err = runlog.Follow(ctx, dir, skipping(skip, each))
+		err = runlog.Follow(ctx, dir, skipping(skip, each), skipped.tell)
 	} else {
 		err = printAll(all[skip:], each)
 	}
 	if err != nil {
 		return err
 	}
-	return endOfRun(dir, s)
+	return endOfRun(dir, skipped, s)
 }
 
 // skipping leaves out the first n reports.
@@ -133,6 +137,7 @@ func findRun(o logsOptions) (string, error) {
 type logsSummary struct {
 	Run string `json:"run"`
 	runlog.Status
+	BadLines int `json:"bad_lines,omitempty"` // of metrics.jsonl, left out
 }
 
 // storedStatus is unknown for a run that has stored none, which is no error, and for
@@ -148,7 +153,7 @@ func storedStatus(dir string) (runlog.Status, error) {
 	return runlog.Status{State: monitor.Unknown}, err
 }
 
-func endOfRun(dir string, s *ui.Streams) error {
+func endOfRun(dir string, skipped *skippedLines, s *ui.Streams) error {
 	status, err := storedStatus(dir)
 	if err != nil {
 		return err
@@ -158,7 +163,11 @@ func endOfRun(dir string, s *ui.Streams) error {
 		text += ": " + strings.TrimSpace(status.Error)
 	}
 	s.Infof("%s\n", text)
-	return s.Event("summary", logsSummary{Run: filepath.Base(dir), Status: status})
+	summary := logsSummary{Run: filepath.Base(dir), Status: status, BadLines: len(skipped.told)}
+	if err := s.Event("summary", summary); err != nil {
+		return err
+	}
+	return skipped.err(dir)
 }
 
 // startOf is "-" for a run that has not stored it.
@@ -176,10 +185,12 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 	}
 	rows := make([][]string, 0, len(dirs))
 	runs := make([]logsSummary, 0, len(dirs))
+	broken := 0
 	for _, dir := range dirs {
 		status, err := storedStatus(dir)
 		if err != nil {
 			s.Warnf("%v", err)
+			broken++
 		}
 		runs = append(runs, logsSummary{Run: filepath.Base(dir), Status: status})
 		rows = append(rows, []string{filepath.Base(dir), string(status.State), startOf(status)})
@@ -190,5 +201,8 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 	if len(rows) == 0 {
 		s.Infof("no runs in %s\n", o.runsDir)
 	}
-	return s.Event("summary", map[string]any{"runs": runs})
+	if err := s.Event("summary", map[string]any{"runs": runs}); err != nil {
+		return err
+	}
+	return notWhole(broken)
 }

@@ -42,7 +42,7 @@ best evaluation where there is one. States are running, finished, interrupted,
 diverged, failed, killed (its process is gone) and unknown (it has stored none).
 
 Lines of metrics.jsonl that cannot be read are left out and counted in a
-warning.` + exitStatus(ui.ExitOK),
+warning, and the exit status is 3.` + exitStatus(ui.ExitSkipped),
 		Example: `  qlora runs
   qlora runs --watch
   qlora runs --json | jq -r '.runs[] | select(.state == "running") | .run'`,
@@ -82,8 +82,16 @@ func runRuns(ctx context.Context, o runsOptions, s *ui.Streams) error {
 	} else if !s.JSON {
 		writeRuns(s.Out, &ui.Columns{}, runs)
 	}
-	warnRuns(s, runs)
-	return s.Event("summary", newRunsSummary(runs))
+	return endRuns(s, runs)
+}
+
+// endRuns tells what could not be read, and ends the output.
+func endRuns(s *ui.Streams, runs []monitor.Summary) error {
+	broken := warnRuns(s, runs)
+	if err := s.Event("summary", newRunsSummary(runs)); err != nil {
+		return err
+	}
+	return notWhole(broken)
 }
 
 func newRunsSummary(runs []monitor.Summary) runsSummary {
@@ -115,8 +123,7 @@ func watchRuns(ctx context.Context, o runsOptions, reader *monitor.Reader, s *ui
 			last = !waitTick(ctx, tick)
 		}
 		if last {
-			warnRuns(s, runs)
-			return s.Event("summary", newRunsSummary(runs))
+			return endRuns(s, runs)
 		}
 	}
 }
@@ -131,15 +138,20 @@ func waitTick(ctx context.Context, tick *time.Ticker) bool {
 	}
 }
 
-func warnRuns(s *ui.Streams, runs []monitor.Summary) {
+// warnRuns counts the runs that could not be read whole.
+func warnRuns(s *ui.Streams, runs []monitor.Summary) (broken int) {
 	for _, r := range runs {
 		switch {
 		case r.BadLines > 0:
 			s.Warnf("run %s: %s left out: %s", r.Run, english.Plural(r.BadLines, "unreadable line", ""), r.Problem)
 		case r.Problem != "":
 			s.Warnf("run %s: %s", r.Run, r.Problem)
+		default:
+			continue
 		}
+		broken++
 	}
+	return broken
 }
 
 func writeRuns(w io.Writer, columns *ui.Columns, runs []monitor.Summary) {

@@ -20,7 +20,7 @@ func TestReader(t *testing.T) {
 	reader := NewReader(root)
 	all, err := reader.Read(t.Context())
 	check(t, err)
-	if len(all) != 1 || *all[0].Step != 1 || all[0].State != Unknown || all[0].BadLines != 1 || !strings.Contains(all[0].Problem, "line 3") {
+	if len(all) != 1 || *all[0].Step != 1 || all[0].State != Unknown || all[0].BadLines != 1 || !strings.Contains(all[0].Problem, "metrics.jsonl:3: not JSON") {
 		t.Errorf("got %+v", all)
 	}
 	appendTo(t, path, "ss\":1.5}\n")
@@ -28,6 +28,27 @@ func TestReader(t *testing.T) {
 	check(t, err)
 	if *all[0].Step != 2 || *all[0].Loss != 1.5 || *all[0].BestEvalLoss != 1 || all[0].BadLines != 1 {
 		t.Errorf("got %+v", all)
+	}
+}
+
+// TestReaderOfATornLine: a last line without an end is whole in a run that goes
+// on, and damage in one that has ended.
+func TestReaderOfATornLine(t *testing.T) {
+	root := t.TempDir()
+	one := makeRun(t, root, "one")
+	check(t, one.Write(runlog.Metrics{Step: 1}))
+	appendTo(t, filepath.Join(root, "one", runlog.MetricsFile), "{\"step\":2,\"lo")
+	reader := NewReader(root)
+	all, err := reader.Read(t.Context())
+	check(t, err)
+	if all[0].BadLines != 0 || all[0].Problem != "" {
+		t.Errorf("while it runs: %+v", all)
+	}
+	check(t, one.Close(runlog.Interrupted, nil))
+	all, err = reader.Read(t.Context())
+	check(t, err)
+	if all[0].BadLines != 1 || !strings.Contains(all[0].Problem, "metrics.jsonl:2: cut off") || *all[0].Step != 1 {
+		t.Errorf("after it ended: %+v", all)
 	}
 }
 

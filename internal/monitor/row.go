@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/qlora/qlora/internal/runlog"
 )
 
 // Metric is a figure that can be drawn, an index into metricNames.
@@ -62,19 +64,16 @@ func emptyRow() row {
 	return r
 }
 
-// errRow says what every line must have.
-var errRow = errors.New("not a report: want an object with a step of 0 or more")
-
 // parseRow decodes a line of metrics.jsonl. It reads what runlog.Metrics reads,
 // several times faster: a folder may hold gigabytes of lines.
 func parseRow(line string) (row, error) {
 	r := emptyRow()
 	if !gjson.Valid(line) {
-		return r, errors.New("not JSON")
+		return r, runlog.ErrNotJSON
 	}
 	object := gjson.Parse(line)
 	if !object.IsObject() {
-		return r, errRow
+		return r, runlog.ErrNotReport
 	}
 	var err error
 	object.ForEach(func(key, value gjson.Result) bool {
@@ -82,7 +81,7 @@ func parseRow(line string) (row, error) {
 		return err == nil
 	})
 	if err == nil && !(r.step >= 0 && r.step == math.Trunc(r.step)) {
-		err = errRow
+		err = runlog.ErrNotReport
 	}
 	return r, err
 }

@@ -1,6 +1,8 @@
 package monitor
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +31,7 @@ type run struct {
 	bad     int               // lines that are no reports
 	badText string            // the first of them, and why
 	lines   int               // of the file, good and bad
+	open    bool              // the file ends within a line
 	loaded  bool              // up to the end at least once
 	failed  map[string]string // what is wrong with a file, by its name
 
@@ -70,8 +73,22 @@ func (r *run) refreshMetrics() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.loaded, r.preview = true, nil
+	r.open = len(bytes.TrimSpace(r.tail.part)) > 0
 	return err
 }
+
+// badLines are the lines that are no reports and the first of them, the caller
+// holding mu. The end of a run that has ended makes one of a line without an end.
+func (r *run) badLines() (n int, first string) {
+	n, first = r.bad, r.badText
+	if r.open && r.status.State.Ended() {
+		n++
+		first = cmp.Or(first, badLine(r.lines+1, runlog.ErrTorn))
+	}
+	return n, first
+}
+
+func badLine(n int, err error) string { return fmt.Sprintf("%s:%d: %v", runlog.MetricsFile, n, err) }
 
 // reset forgets the rows: the file was replaced or cut off, as a resume does.
 func (r *run) reset() {
@@ -84,7 +101,7 @@ func (r *run) reset() {
 // over, so that the rest of the run still shows.
 func (r *run) addLines(text string, tooLong int) error {
 	rows := make([]row, 0, strings.Count(text, "\n"))
-	var bad []error
+	var bad []string
 	lines := 0
 	for line := range strings.Lines(text) {
 		lines++
@@ -94,14 +111,14 @@ func (r *run) addLines(text string, tooLong int) error {
 		}
 		parsed, err := parseRow(line)
 		if err != nil {
-			bad = append(bad, fmt.Errorf("line %d: %w", r.lines+lines, err))
+			bad = append(bad, badLine(r.lines+lines, err))
 			continue
 		}
 		rows = append(rows, parsed)
 	}
 	if tooLong > 0 {
 		lines++
-		bad = append(bad, fmt.Errorf("line %d: longer than %d bytes", r.lines+lines, longestLine))
+		bad = append(bad, badLine(r.lines+lines, errTooLong))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,7 +126,7 @@ func (r *run) addLines(text string, tooLong int) error {
 		r.table.add(parsed)
 	}
 	if len(bad) > 0 && r.bad == 0 {
-		r.badText = bad[0].Error()
+		r.badText = bad[0]
 	}
 	r.bad += len(bad)
 	r.lines += lines
@@ -170,7 +187,8 @@ func (r *run) fail(file string, err error) (news bool) {
 // mu.
 func (r *run) problem() string {
 	var all []string
-	for _, text := range []string{r.failed[runlog.StatusFile], r.failed[runlog.SummaryFile], r.failed[runlog.MetricsFile], r.badText} {
+	_, line := r.badLines()
+	for _, text := range []string{r.failed[runlog.StatusFile], r.failed[runlog.SummaryFile], r.failed[runlog.MetricsFile], line} {
 		if text != "" {
 			all = append(all, text)
 		}

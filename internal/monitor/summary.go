@@ -47,11 +47,12 @@ func (r *run) summary() Summary {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	t := r.current()
+	bad, _ := r.badLines()
 	s := Summary{Run: r.name, State: r.status.State, Error: r.status.Error, Started: r.status.Started, Updated: r.status.Updated,
 		TotalSteps: known(t.total), Epoch: known(t.epoch), ETASeconds: known(t.eta),
 		Loss: known(t.newest[Loss]), EvalLoss: known(t.newest[EvalLoss]), TokensPerSec: known(t.newest[TokensPerSecond]),
 		BestEvalLoss: known(t.best), BestStep: known(t.bestStep), Adapter: r.result.BestAdapter,
-		BadLines: r.bad, Problem: r.problem()}
+		BadLines: bad, Problem: r.problem()}
 	if s.State == "" {
 		s.State = Unknown
 	}

@@ -17,6 +17,8 @@ const (
 	markSize    = 64
 )
 
+var errTooLong = fmt.Errorf("longer than %d bytes", longestLine)
+
 // tail reads the whole lines of a file that grows, is cut off or is replaced.
 type tail struct {
 	path   string

@@ -16,11 +16,12 @@ import (
 const followInterval = 200 * time.Millisecond
 
 // Follow calls each for every report of the run in dir, those already there
-// and those to come, until the run ends, ctx is done or each fails. A done
-// context is no error. A resume replaces the file; reports that each has had are
-// not handed over again, those of steps that are run again are.
-func Follow(ctx context.Context, dir string, each func(Metrics) error) error {
-	f := follower{path: filepath.Join(dir, MetricsFile), each: each}
+// and those to come, and bad for every line that is none, until the run ends, ctx
+// is done or each fails. A done context is no error. A resume replaces the file;
+// reports that each has had are not handed over again, those of steps that are
+// run again are.
+func Follow(ctx context.Context, dir string, each func(Metrics) error, bad func(BadLine)) error {
+	f := follower{path: filepath.Join(dir, MetricsFile), each: each, bad: bad}
 	if err := f.open(); err != nil {
 		return err
 	}
@@ -37,6 +38,9 @@ func Follow(ctx context.Context, dir string, each func(Metrics) error) error {
 		if err := f.more(); err != nil {
 			return err
 		}
+		if status.State.Ended() {
+			f.tail.end()
+		}
 		if status.State != Running {
 			return nil
 		}
@@ -52,6 +56,7 @@ func Follow(ctx context.Context, dir string, each func(Metrics) error) error {
 type follower struct {
 	path string
 	each func(Metrics) error
+	bad  func(BadLine)
 
 	file *os.File
 	tail tail
@@ -71,7 +76,7 @@ func (f *follower) open() error {
 		return fmt.Errorf("follow run: %w", err)
 	}
 	f.file, f.next = file, 0
-	f.tail = tail{path: f.path, r: bufio.NewReader(file)}
+	f.tail = tail{path: f.path, r: bufio.NewReader(file), bad: f.bad}
 	return nil
 }
 

@@ -61,9 +61,10 @@ func (m Metrics) MarshalJSON() ([]byte, error) {
 	return json.Marshal(w)
 }
 
-// UnmarshalJSON reads null, or an absent number, as NaN.
+// UnmarshalJSON reads null, or an absent number, as NaN. An absent step stays as
+// it was.
 func (m *Metrics) UnmarshalJSON(data []byte) error {
-	var w wireMetrics
+	w := wireMetrics{plainMetrics: plainMetrics{Step: m.Step}}
 	if err := json.Unmarshal(data, &w); err != nil {
 		return fmt.Errorf("decode metrics: %w", err)
 	}

@@ -2,11 +2,8 @@ package runlog
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -57,54 +54,40 @@ func Newest(root string) (string, error) {
 	return dirs[0], nil
 }
 
-// ReadMetrics reads all reports of the run in dir. A last line without its end,
-// as a killed run leaves it, is not a report.
+// ReadMetrics reads all reports of the run in dir. A line that is no report is an
+// error, but for a last one without its end, as a killed run leaves it.
 func ReadMetrics(dir string) ([]Metrics, error) {
+	var broken error
+	all, err := Salvage(dir, func(bad BadLine) {
+		if broken == nil && !errors.Is(bad, ErrTorn) {
+			broken = bad
+		}
+	})
+	if err == nil && broken != nil {
+		return nil, broken
+	}
+	return all, err
+}
+
+// Salvage reads all reports of the run in dir and hands every line that is none
+// to bad.
+func Salvage(dir string, bad func(BadLine)) ([]Metrics, error) {
+	// Before the lines: a run that has ended by now writes no more. One whose
+	// status cannot be read is not known to have, and its reports can be.
+	status, _ := ReadStatus(dir)
 	f, err := os.Open(filepath.Join(dir, MetricsFile))
 	if err != nil {
 		return nil, fmt.Errorf("read metrics: %w", err)
 	}
 	defer f.Close()
 	var all []Metrics
-	tail := &tail{path: f.Name(), r: bufio.NewReader(f)}
+	tail := &tail{path: f.Name(), r: bufio.NewReader(f), bad: bad}
 	err = tail.drain(func(m Metrics) error {
 		all = append(all, m)
 		return nil
 	})
-	return all, err
-}
-
-// tail reads the lines of a growing file.
-type tail struct {
-	path string
-	r    *bufio.Reader
-	part []byte // the beginning of a line whose end is not yet there
-	line int
-}
-
-// drain hands every complete line to each.
-func (t *tail) drain(each func(Metrics) error) error {
-	for {
-		text, err := t.r.ReadBytes('\n')
-		t.part = append(t.part, text...)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read %s: %w", t.path, err)
-		}
-		t.line++
-		line := bytes.TrimSpace(t.part)
-		t.part = nil
-		if len(line) == 0 {
-			continue
-		}
-		var m Metrics
-		if err := json.Unmarshal(line, &m); err != nil {
-			return fmt.Errorf("%s:%d: %w", t.path, t.line, err)
-		}
-		if err := each(m); err != nil {
-			return err
-		}
+	if status.State.Ended() {
+		tail.end()
 	}
+	return all, err
 }

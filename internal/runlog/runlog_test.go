@@ -223,7 +223,7 @@ func TestFollow(t *testing.T) {
 			return r.Close(Finished, nil)
 		}
 		return nil
-	})
+	}, noBadLine(t))
 	if err != nil || !reflect.DeepEqual(got, []int{1, 2, 3}) {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -237,14 +237,14 @@ func TestFollowStops(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := Follow(ctx, dir, nil); err != nil {
+	if err := Follow(ctx, dir, nil, noBadLine(t)); err != nil {
 		t.Errorf("a done context: %v", err)
 	}
 	r.status.PID = 1 << 30 // above any pid_max: a process that cannot exist
 	if err := r.writeStatus(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Follow(context.Background(), dir, nil); err != nil {
+	if err := Follow(context.Background(), dir, nil, noBadLine(t)); err != nil {
 		t.Errorf("a killed run: %v", err)
 	}
 	if s, err := ReadStatus(dir); err != nil || s.State != Killed {
@@ -292,7 +292,7 @@ func TestFollowThroughAResume(t *testing.T) {
 		}
 		// A clock that was set back must not hide a report.
 		return errors.Join(again.Write(Metrics{Step: 3, Time: at}), again.Write(Metrics{Step: 4}), again.Close(Finished, nil))
-	})
+	}, noBadLine(t))
 	if err != nil || !reflect.DeepEqual(got, []int{1, 2, 3, 4, 3, 4}) {
 		t.Errorf("got %v, %v; want the steps that were run again once more, and no other", got, err)
 	}

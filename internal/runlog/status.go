@@ -24,6 +24,15 @@ const (
 	Killed      State = "killed"
 )
 
+// Ended tells whether the run is known to write no more.
+func (s State) Ended() bool {
+	switch s {
+	case Finished, Interrupted, Diverged, Failed, Killed:
+		return true
+	}
+	return false
+}
+
 // Status is the content of status.json.
 type Status struct {
 	State   State     `json:"state"`
