@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -94,6 +96,23 @@ func TestResumeOfAFinishedRunKeepsItsStep(t *testing.T) {
 	status, err := runlog.ReadStatus("runs/mine")
 	if err != nil || status.State != runlog.Finished || status.Step != 2 {
 		t.Errorf("status %+v, %v", status, err)
+	}
+}
+
+func TestResumeNamesTheBrokenReport(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "1")...)
+	path := filepath.Join("runs", "mine", runlog.MetricsFile)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, append([]byte("garbage\n"), text...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errOut := runMain(t, "train", "--resume", "last", "--name", "mine")
+	if code != ui.ExitInvalid || !strings.Contains(errOut, path+":1: not JSON") || !strings.Contains(errOut, "hint: remove or repair line 1") {
+		t.Errorf("exit code %d: %s", code, errOut)
 	}
 }
 

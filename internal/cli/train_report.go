@@ -41,6 +41,7 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 	var err error
 	if resumed {
 		p.run, err = runlog.Continue(f.runs, step)
+		err = unreadableReports(err)
 	} else {
 		p.run, err = runlog.Create(f.runs)
 	}
@@ -55,6 +56,17 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 	}
 	p.log = zerolog.New(p.file).With().Timestamp().Str("run", f.name).Logger()
 	return p, nil
+}
+
+// unreadableReports says what to do about the line that keeps a run from being
+// resumed: its reports are rewritten then, and none is to get lost.
+func unreadableReports(err error) error {
+	var bad runlog.BadLine
+	if !errors.As(err, &bad) {
+		return err
+	}
+	return ui.Fail(ui.ExitInvalid, fmt.Errorf("resume the run's reports: %w", err),
+		fmt.Sprintf("remove or repair line %d of %s and resume again; the checkpoints are whole", bad.Line, bad.Path))
 }
 
 // createEvents starts the event file of a run that goes on after step. Files of
