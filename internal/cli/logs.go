@@ -116,10 +116,9 @@ func printAll(all []runlog.Metrics, each func(runlog.Metrics) error) error {
 
 // findRun accepts a run's name, its folder, or nothing for the newest.
 func findRun(o logsOptions) (string, error) {
-	hint := "see which runs there are with 'qlora logs --list', start one with 'qlora train'"
+	newest, err := runlog.Newest(o.runsDir)
 	if o.run == "" {
-		dir, err := runlog.Newest(o.runsDir)
-		return dir, ui.Fail(ui.ExitFailure, err, "start a run with 'qlora train' or 'qlora demo'")
+		return newest, runsError(err)
 	}
 	for _, dir := range []string{filepath.Join(o.runsDir, o.run), o.run} {
 		_, err := os.Stat(filepath.Join(dir, runlog.MetricsFile))
@@ -130,7 +129,11 @@ func findRun(o logsOptions) (string, error) {
 			return "", fmt.Errorf("find run %s: %w", o.run, err)
 		}
 	}
-	return "", ui.Fail(ui.ExitFailure, fmt.Errorf("no run %q in %s", o.run, o.runsDir), hint)
+	if err != nil {
+		return "", runsError(err)
+	}
+	return "", ui.Fail(ui.ExitFailure, fmt.Errorf("no run %q in %s", o.run, o.runsDir),
+		"see which runs there are with: qlora logs --list --runs-dir "+shellWord(o.runsDir))
 }
 
 // logsSummary ends the JSON form.
@@ -181,7 +184,7 @@ func startOf(status runlog.Status) string {
 func listRuns(o logsOptions, s *ui.Streams) error {
 	dirs, err := runlog.List(o.runsDir)
 	if err != nil {
-		return err
+		return runsError(err)
 	}
 	rows := make([][]string, 0, len(dirs))
 	runs := make([]logsSummary, 0, len(dirs))
@@ -199,7 +202,7 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 		ui.Table(s.Out, []string{"run", "state", "started"}, rows)
 	}
 	if len(rows) == 0 {
-		s.Infof("no runs in %s\n", o.runsDir)
+		s.Infof("%s", noRunsText(o.runsDir))
 	}
 	if err := s.Event("summary", map[string]any{"runs": runs}); err != nil {
 		return err

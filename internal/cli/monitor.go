@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/monitor"
+	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -91,6 +92,7 @@ func runMonitor(ctx context.Context, o monitorOptions, s *ui.Streams) error {
 	}
 	s.Printf("%s\n", where.URL)
 	s.Infof("shows %s; Ctrl-C ends it\n", o.runsDir)
+	tellWhetherEmpty(o.runsDir, s)
 	if err := s.Event("listening", where); err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -98,6 +100,17 @@ func runMonitor(ctx context.Context, o monitorOptions, s *ui.Streams) error {
 		return err
 	}
 	return s.Event("summary", where)
+}
+
+// tellWhetherEmpty does not end the command: the folder may be made, or made
+// readable, while the page is open.
+func tellWhetherEmpty(root string, s *ui.Streams) {
+	switch _, err := runlog.Newest(root); {
+	case errors.Is(err, runlog.ErrNoRuns):
+		s.Infof("%s", noRunsText(root))
+	case err != nil:
+		s.Warnf("%v", err)
+	}
 }
 
 // apiKey is the key from the flags or the environment, or empty.

@@ -41,6 +41,21 @@ func TestMonitorServesUntilItIsEnded(t *testing.T) {
 	}
 }
 
+func TestMonitorTellsOfAFolderWithoutRuns(t *testing.T) {
+	s, _, errOut := ui.Test()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for root, want := range map[string]string{"nothing": noRunsText("nothing"), "monitor.go": "warning: list runs: "} {
+		errOut.Reset()
+		if err := runMonitor(ctx, monitorOptions{runsDir: root, host: "127.0.0.1"}, s); err != nil {
+			t.Fatal(err)
+		}
+		if text := errOut.String(); !strings.Contains(text, want) {
+			t.Errorf("%s: %s", root, text)
+		}
+	}
+}
+
 func statusOf(t *testing.T, url, key string) int {
 	t.Helper()
 	request, err := http.NewRequest(http.MethodGet, url, nil)

@@ -75,10 +75,10 @@ func runRuns(ctx context.Context, o runsOptions, s *ui.Streams) error {
 	}
 	runs, err := reader.Read(ctx)
 	if err != nil {
-		return err
+		return runsError(err)
 	}
 	if len(runs) == 0 {
-		s.Infof("no runs in %s; start one with 'qlora train' or 'qlora demo'\n", o.runsDir)
+		s.Infof("%s", noRunsText(o.runsDir))
 	} else if !s.JSON {
 		writeRuns(s.Out, &ui.Columns{}, runs)
 	}
@@ -110,10 +110,14 @@ func watchRuns(ctx context.Context, o runsOptions, reader *monitor.Reader, s *ui
 		case errors.Is(err, context.Canceled):
 			return nil
 		case err != nil:
-			return err
+			return runsError(err)
 		}
 		var table strings.Builder
-		writeRuns(&table, columns, runs)
+		if len(runs) == 0 {
+			table.WriteString(noRunsText(o.runsDir))
+		} else {
+			writeRuns(&table, columns, runs)
+		}
 		screen.Show(fmt.Sprintf("%s  %s  every %g s", time.Now().Format(time.DateTime), o.runsDir, o.interval), table.String())
 		last := shown == o.count
 		if !last {

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrNoRuns says that a folder holds no run.
-var ErrNoRuns = errors.New("no runs yet")
+var ErrNoRuns = errors.New("no runs")
 
 // List returns the folders of the runs under root, newest first by the time of
 // their last report. A root that is not there holds none; one that cannot be
@@ -49,7 +49,7 @@ func Newest(root string) (string, error) {
 		return "", err
 	}
 	if len(dirs) == 0 {
-		return "", fmt.Errorf("%s: %w", root, ErrNoRuns)
+		return "", fmt.Errorf("%w in %s", ErrNoRuns, root)
 	}
 	return dirs[0], nil
 }

@@ -70,7 +70,7 @@ function listChanged() {
   const some = new Set(shownRuns().flatMap((run) => run.summary.metrics));
   for (const chart of charts) chart.element.hidden = chart.metric.name !== "loss" && !some.has(chart.metric.name);
   $("empty").hidden = state.runs.size > 0;
-  $("empty").textContent = `No runs in ${state.root} yet. Start one with: qlora train`;
+  $("empty").textContent = `No runs in ${state.root}. Start one with 'qlora train' or 'qlora demo', or name the folder that holds them with --runs-dir.`;
   $("side-title").textContent = `Runs (${shownRuns().length} of ${state.runs.size})`;
   showProblems();
   legend.update();
