@@ -199,7 +199,7 @@ func listRuns(o logsOptions, s *ui.Streams) error {
 		rows = append(rows, []string{filepath.Base(dir), string(status.State), startOf(status)})
 	}
 	if !s.JSON && len(rows) > 0 {
-		ui.Table(s.Out, []string{"run", "state", "started"}, rows)
+		tellLeftOut(s, new(ui.Columns).Fit(s.Out, []string{"run", "state", "started"}, rows, s.FitOut(shortRun)))
 	}
 	if len(rows) == 0 {
 		s.Infof("%s", noRunsText(o.runsDir))

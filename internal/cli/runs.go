@@ -41,6 +41,9 @@ loss, best evaluation and the step it came at, speed and adapter, that of the
 best evaluation where there is one. States are running, finished, interrupted,
 diverged, failed, killed (its process is gone) and unknown (it has stored none).
 
+On a terminal the table is as wide as that at the most: names are shortened, then
+columns left out from the right. Elsewhere, and with --json, all is printed.
+
 Lines of metrics.jsonl that cannot be read are left out and counted in a
 warning, and the exit status is 3.` + exitStatus(ui.ExitSkipped),
 		Example: `  qlora runs
@@ -80,7 +83,7 @@ func runRuns(ctx context.Context, o runsOptions, s *ui.Streams) error {
 	if len(runs) == 0 {
 		s.Infof("%s", noRunsText(o.runsDir))
 	} else if !s.JSON {
-		writeRuns(s.Out, &ui.Columns{}, runs)
+		tellLeftOut(s, writeRuns(s.Out, &ui.Columns{}, runs, runsFit(s)))
 	}
 	return endRuns(s, runs)
 }
@@ -116,7 +119,7 @@ func watchRuns(ctx context.Context, o runsOptions, reader *monitor.Reader, s *ui
 		if len(runs) == 0 {
 			table.WriteString(noRunsText(o.runsDir))
 		} else {
-			writeRuns(&table, columns, runs)
+			writeRuns(&table, columns, runs, runsFit(s))
 		}
 		screen.Show(fmt.Sprintf("%s  %s  every %g s", time.Now().Format(time.DateTime), o.runsDir, o.interval), table.String())
 		last := shown == o.count
@@ -158,13 +161,27 @@ func warnRuns(s *ui.Streams, runs []monitor.Summary) (broken int) {
 	return broken
 }
 
-func writeRuns(w io.Writer, columns *ui.Columns, runs []monitor.Summary) {
+// runsFit cuts the table to the terminal: the columns that matter least are the
+// last ones, and a name of a run has to be told from the next.
+func runsFit(s *ui.Streams) ui.Fit {
+	return s.FitOut(ui.Shorten{Column: 6, Least: 20, Cuts: []ui.Cut{ui.CutPath}}, shortRun)
+}
+
+var shortRun = ui.Shorten{Column: 0, Least: 24, Cuts: []ui.Cut{ui.CutMiddle, ui.CutFront}}
+
+func tellLeftOut(s *ui.Streams, columns []string) {
+	if len(columns) > 0 {
+		s.Infof("left out for want of room: %s\n", strings.Join(columns, ", "))
+	}
+}
+
+func writeRuns(w io.Writer, columns *ui.Columns, runs []monitor.Summary, fit ui.Fit) (leftOut []string) {
 	header := []string{"run", "state", "step", "loss", "best eval", "tokens/s", "adapter"}
 	var rows [][]string
 	for _, r := range runs {
 		rows = append(rows, []string{r.Run, string(r.State), stepOf(r), told(r.Loss, "%.4f"), bestOf(r), told(r.TokensPerSec, "%.1f"), orDash(r.Adapter)})
 	}
-	columns.Table(w, header, rows)
+	return columns.Fit(w, header, rows, fit)
 }
 
 func stepOf(r monitor.Summary) string {

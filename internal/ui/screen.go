@@ -58,7 +58,7 @@ func (c *Screen) redraw(lines []string) string {
 	}
 	lines = lines[:min(len(lines), max(1, height-1))] // the cursor has the last one
 	for i, line := range lines {
-		line = cutOff(line, width)
+		line = prefix(line, width)
 		if i == 0 {
 			line = c.s.Paint(Bold, line)
 		}
@@ -67,13 +67,6 @@ func (c *Screen) redraw(lines []string) string {
 	b.WriteString("\x1b[J")
 	c.lines, c.width, c.height = len(lines), width, height
 	return b.String()
-}
-
-func cutOff(line string, width int) string {
-	if runes := []rune(line); len(runes) > width {
-		return string(runes[:width])
-	}
-	return line
 }
 
 const defaultHeight = 24

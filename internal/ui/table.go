@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/rivo/uniseg"
 )
 
 // Table writes rows under header with columns aligned by spaces. A column
@@ -17,20 +18,45 @@ type Columns struct{ widths []int }
 
 // Table is the function Table with columns that never get narrower.
 func (c *Columns) Table(w io.Writer, header []string, rows [][]string) {
+	c.Fit(w, header, rows, Fit{})
+}
+
+// Fit is Table within the bounds of fit; it returns the columns left out.
+func (c *Columns) Fit(w io.Writer, header []string, rows [][]string, fit Fit) (leftOut []string) {
 	rows = visibleRows(rows)
 	widths := columnWidths(header, rows)
 	for i := range min(len(widths), len(c.widths)) {
 		widths[i] = max(widths[i], c.widths[i])
 	}
 	c.widths = widths
+	widths = fit.widths(widths)
 	right := numericColumns(len(header), rows)
-	for _, row := range append([][]string{header}, rows...) {
-		cells := make([]string, len(row))
-		for i, cell := range row {
-			cells[i] = pad(cell, widths[i], right[i])
+	lines := make([][]string, len(rows)+1)
+	for column, width := range widths {
+		for i, cell := range fit.cut(column, columnOf(column, header, rows), width) {
+			lines[i] = append(lines[i], pad(cell, width, right[column]))
 		}
-		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "  "), " "))
 	}
+	for _, cells := range lines {
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, columnGap), " "))
+	}
+	return header[min(len(header), len(widths)):]
+}
+
+const columnGap = "  "
+
+// columnOf is a column with its header; of a row that is too short the cell is
+// empty.
+func columnOf(column int, header []string, rows [][]string) []string {
+	var cells []string
+	for _, row := range append([][]string{header}, rows...) {
+		cell := ""
+		if column < len(row) {
+			cell = row[column]
+		}
+		cells = append(cells, cell)
+	}
+	return cells
 }
 
 // MarkdownTable writes the same table in the pipe form of GitHub Markdown.
@@ -63,7 +89,7 @@ func columnWidths(header []string, rows [][]string) []int {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+			widths[i] = max(widths[i], uniseg.StringWidth(cell))
 		}
 	}
 	return widths
@@ -96,7 +122,7 @@ func looksNumeric(cell string) bool {
 }
 
 func pad(cell string, width int, right bool) string {
-	gap := strings.Repeat(" ", max(0, width-utf8.RuneCountInString(cell)))
+	gap := strings.Repeat(" ", max(0, width-uniseg.StringWidth(cell)))
 	if right {
 		return gap + cell
 	}
