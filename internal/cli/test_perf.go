@@ -28,14 +28,18 @@ With --train, perf measures training instead: optimiser steps of adapters on all
 linears, on random tokens that all have loss and fill their rows. The speed is the
 median of the steps after the warm-up, with the slowest and the fastest; memory is
 what the engine plans and what is taken. "qlora init --like" writes a model to
-measure on.`
+measure on.
+
+-o benchfmt is the format of Go's benchmarks, for benchstat: a line for each
+measured round, so give -r 10 (with --train: --steps 12) for it to see a
+difference. Loading is measured once.`
 
 const perfExample = `  qlora test perf -m model.gguf
   qlora test perf -m base.gguf,merged.gguf -p 512 -n 128 -r 5 -t 2
   qlora test perf -m model.gguf -p 0 -n 64 -o csv
   qlora test perf --models 7b,14b,32b --quant auto --vram-budget 11GiB --ram-budget 32GiB
   qlora test perf --train -m model.gguf --micro-batch-size 4 -c 2048 --rank 16
-  qlora test perf --train --models 7b,32b --vram-budget 24GiB -o benchfmt > new.txt`
+  qlora test perf --train --models 7b,32b --vram-budget 24GiB --steps 12 -o benchfmt > new.txt`
 
 type perfOptions struct {
 	perfModels

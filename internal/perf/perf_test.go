@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/tools/benchmark/parse"
-
 	"github.com/qlora/qlora/internal/llama"
 	"github.com/qlora/qlora/internal/llama/llamatest"
 )
@@ -140,46 +138,5 @@ func TestWriteJSON(t *testing.T) {
 	var second Result
 	if len(parts) != 2 || json.Unmarshal([]byte(parts[1]), &second) != nil || second.Model != "b.gguf" || second.Prompt != nil || second.PeakRSSBytes != nil {
 		t.Errorf("jsonl:\n%s", lines.String())
-	}
-}
-
-// What benchstat would read is what was measured.
-func TestWriteBenchmarks(t *testing.T) {
-	var out bytes.Buffer
-	list := results()
-	first := newSpread([]float64{0.25, 0.5})
-	list[0].FirstToken = &first
-	list[1].Model = "dir/b c.gguf"
-	train := []TrainResult{{Model: "x/t.gguf", Rows: 2, RowTokens: 16, Accum: 3, Rank: 4, Recompute: "block", TokensPerStep: 96, TokensPerSec: newSpread([]float64{48, 96})}}
-	if err := errors.Join(Write(&out, "benchfmt", list), WriteTraining(&out, "benchfmt", train)); err != nil {
-		t.Fatal(err)
-	}
-	set, err := parse.ParseSet(&out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := map[string][]float64{ // nanoseconds
-		"BenchmarkPrompt/model=a.gguf/tokens=512":                               {512e9 / 90, 512e9 / 110},
-		"BenchmarkGenerate/model=a.gguf/tokens=128":                             {128e9 / 20},
-		"BenchmarkFirstToken/model=a.gguf/tokens=512":                           {0.25e9, 0.5e9},
-		"BenchmarkLoad/model=a.gguf":                                            {0.5e9},
-		"BenchmarkGenerate/model=b_c.gguf/tokens=1":                             {1e9},
-		"BenchmarkLoad/model=b_c.gguf":                                          {0},
-		"BenchmarkTrain/model=t.gguf/batch=2x16/accum=3/rank=4/recompute=block": {2e9, 1e9},
-	}
-	if len(set) != len(want) {
-		t.Errorf("%d benchmarks, want %d", len(set), len(want))
-	}
-	for name, times := range want {
-		got := set[name]
-		if len(got) != len(times) {
-			t.Errorf("%s: %d lines, want %d", name, len(got), len(times))
-			continue
-		}
-		for i, ns := range times {
-			if math.Abs(got[i].NsPerOp-ns) > 0.5 {
-				t.Errorf("%s: %g ns, want %g", name, got[i].NsPerOp, ns)
-			}
-		}
 	}
 }
