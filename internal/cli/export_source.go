@@ -20,8 +20,9 @@ type exportSource struct {
 	path    string // of the adapter or the model
 	adapter *lora.AdapterFile
 	base    *gguf.File
-	run     *config.Run   // that made it, nil when unknown
-	summary *trainSummary // of the run, nil when unknown
+	run     *config.Run    // that made it, nil when unknown
+	summary *trainSummary  // of the run, nil when unknown
+	builtIn []card.Adapter // by merges
 }
 
 // openExport opens the adapter or model at path, or that of a run's folder.
@@ -42,8 +43,11 @@ func openExport(path, base string) (in *exportSource, err error) {
 	}
 	if kind, _ := file.String("general.type"); kind != "adapter" {
 		in.base = file
-		if !isResult(in.path) { // the run's base, or a merge of who knows what
+		if !isResult(in.path) { // the run's base, or a merge, which says itself of what
 			in.run, in.summary = nil, nil
+			if in.builtIn, err = builtInto(file); err != nil {
+				return in, err
+			}
 		}
 		return in, in.sameBase(base)
 	}

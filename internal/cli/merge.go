@@ -26,6 +26,10 @@ those without an adapter are copied byte for byte. With another type all
 matrices are converted, by llama.cpp's choice of type for each tensor; where a
 row width does not allow that type, the one used in its place is printed.
 
+What the cards of the adapters say of their training - settings, names of data
+files, results - goes into the metadata of the output, and 'qlora export' writes
+it into the card of the merged model.
+
 Tensors stream through, so memory stays small whatever the model's size. The
 output appears whole or not at all. A split model is read from its first file.`
 
@@ -87,6 +91,9 @@ func (o *mergeOptions) run(ctx context.Context, s *ui.Streams) error {
 	plan, err := lora.NewPlan(base, adapters, o.kind, mergeKernels().Supports)
 	if err != nil {
 		return planError(err)
+	}
+	if err := recordAdapters(plan, base, adapters, s); err != nil {
+		return err
 	}
 	report := newMergeReport(s, o, plan)
 	progress := ui.NewProgress(s, plan.Bytes(), "merge", "B")

@@ -124,10 +124,16 @@ func cardOf(in *exportSource, format card.Format, file string) *card.Card {
 		describeAdapter(c, in.adapter)
 	}
 	describeRun(c, in.run, in.summary)
-	if c.Result != nil {
-		c.Result.Best = isBest(in.path) && c.Result.BestEvalLoss != nil
-	}
+	markBest(c, in.path)
+	c.Adapters = in.builtIn
 	return c
+}
+
+// markBest says of the weights of a run's best evaluation that they are.
+func markBest(c *card.Card, path string) {
+	if c.Result != nil {
+		c.Result.Best = isBest(path) && c.Result.BestEvalLoss != nil
+	}
 }
 
 // baseHub is the name of a base at the hub, or its own name.

@@ -115,6 +115,9 @@ func (p *Plan) check(supports func(gguf.Type) bool) error {
 	return nil
 }
 
+// SetMetadata sets a key of the merged model.
+func (p *Plan) SetMetadata(key string, value any) { p.metadata = set(p.metadata, key, value) }
+
 // Bytes of tensor data that the merge will write, without padding.
 func (p *Plan) Bytes() int64 {
 	n := int64(0)

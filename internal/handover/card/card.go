@@ -35,6 +35,8 @@ type Card struct {
 	Result  *Result     // nil where it is not known
 	Train   []DataFile
 	Eval    []DataFile
+
+	Adapters []Adapter // that are built into a merged model
 }
 
 // Base is what the base model's file says of itself.
@@ -50,11 +52,14 @@ type Base struct {
 
 // Result is how a run ended.
 type Result struct {
-	Steps, BestStep                        int
-	TrainedTokens                          int64
-	TrainLoss                              float64 // mean over trained tokens, nats
-	EvalLossBefore, EvalLoss, BestEvalLoss *float64
-	Best                                   bool // the weights are those of BestStep, not the last ones
+	Steps          int      `json:"steps"`
+	BestStep       int      `json:"best_step"`
+	TrainedTokens  int64    `json:"trained_tokens"`
+	TrainLoss      float64  `json:"train_loss"` // mean over trained tokens, nats
+	EvalLossBefore *float64 `json:"eval_loss_before"`
+	EvalLoss       *float64 `json:"eval_loss"`
+	BestEvalLoss   *float64 `json:"best_eval_loss"`
+	Best           bool     `json:"best,omitempty"` // the weights are those of BestStep, not the last ones
 }
 
 // loss is that of the held-out data under the weights beside the card.

@@ -118,3 +118,59 @@ func TestPublic(t *testing.T) {
 		}
 	}
 }
+
+// TestMergedCard goes through the file of a merged model.
+func TestMergedCard(t *testing.T) {
+	second := full(t)
+	second.Name, second.Run, second.Result, second.Train, second.Eval = "other", nil, nil, nil, nil
+	value, err := card.EncodeAdapters([]card.Adapter{full(t).Adapter(1), second.Adapter(0.5)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, leak := range []string{"someone", "/home", "secret"} {
+		if strings.Contains(value, leak) {
+			t.Errorf("the file says %q: %s", leak, value)
+		}
+	}
+	merged := base(t, gguf.KV{Key: card.AdaptersKey, Value: value})
+	adapters, err := card.AdaptersOf(merged)
+	if err != nil || len(adapters) != 2 {
+		t.Fatalf("%+v, %v", adapters, err)
+	}
+	c := &card.Card{Name: "both", Format: card.Ollama, Merged: true, Tool: "qlora devel", Base: card.BaseOf(merged), Adapters: adapters}
+	text := cardText(t, c)
+	for _, want := range []string{
+		"with 2 adapters built in: my | run and other at 0.5 times its scale. Trained with qlora devel: my | run.\n", "  - train.jsonl\n",
+		"## Adapter my | run\n\n### Data\n", "| train.jsonl | training | 0.5 | 7 | 8 | 900 | 500 |", "| learning rate | 0.0002, cosine |",
+		"| evaluation loss before | 2.5000 (perplexity 12.18) |", "before it was built in", "## Adapter other at 0.5 times its scale\n\n### Settings\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the card does not say %q:\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "### Results"); n != 1 || strings.Contains(text, "model-index") {
+		t.Errorf("%d results, want one, and none that is the merged model's:\n%s", n, text)
+	}
+	c.Adapters = adapters[:1]
+	if text := cardText(t, c); !strings.Contains(text, "with the adapter my | run built in, which was trained with qlora devel.\n") || !strings.Contains(text, "\n## Results\n") {
+		t.Errorf("of one adapter:\n%s", text)
+	}
+}
+
+func cardText(t *testing.T, c *card.Card) string {
+	t.Helper()
+	text, err := c.Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestAdaptersOfOtherModels(t *testing.T) {
+	if all, err := card.AdaptersOf(base(t)); err != nil || len(all) > 0 {
+		t.Errorf("a model that no merge wrote: %+v, %v", all, err)
+	}
+	if all, err := card.AdaptersOf(base(t, gguf.KV{Key: card.AdaptersKey, Value: "{"})); err == nil {
+		t.Errorf("got %+v", all)
+	}
+}

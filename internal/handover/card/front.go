@@ -2,6 +2,7 @@ package card
 
 import (
 	"math"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -55,14 +56,26 @@ func (c *Card) front() front {
 	}
 	f.License = strings.ToLower(c.Base.License)
 	f.LicenseName, f.LicenseLink = c.Base.LicenseName, c.Base.LicenseLink
-	for _, d := range c.Train {
-		f.Datasets = append(f.Datasets, d.Name)
-	}
+	f.Datasets = c.datasets()
 	if r := c.Result; r != nil && r.loss() != nil && len(c.Eval) > 0 {
 		f.Index = []index{{Name: c.Name, Results: []result{{Task: named{"text-generation", "text generation"},
 			Dataset: named{"held-out", evalNames(c.Eval)}, Metrics: evalMetrics(*r.loss())}}}}
 	}
 	return f
+}
+
+// datasets are the names of all training data.
+func (c *Card) datasets() (names []string) {
+	files := c.Train
+	for _, a := range c.Adapters {
+		files = append(files[:len(files):len(files)], a.Train...)
+	}
+	for _, d := range files {
+		if !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }
 
 func evalMetrics(loss float64) []metric {

@@ -2,8 +2,9 @@ package card
 
 import (
 	"fmt"
-	"math"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // Text is the whole card, in Markdown.
@@ -12,7 +13,8 @@ func (c *Card) Text() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the model card: %w", err)
 	}
-	sections := []string{head, c.intro(), c.use(), c.data(), c.settings(), c.results(), c.license()}
+	sections := append([]string{head, c.intro(), c.use()}, c.training()...)
+	sections = append(sections, c.license())
 	var parts []string
 	for _, s := range sections {
 		if s != "" {
@@ -24,17 +26,54 @@ func (c *Card) Text() (string, error) {
 
 func (c *Card) intro() string {
 	what := fmt.Sprintf("A low-rank adapter (LoRA) for %s.", c.Base.Label())
-	if c.Merged {
-		what = fmt.Sprintf("A model of the %s architecture", c.Base.Architecture)
-		if c.Run != nil || c.Result != nil {
-			what += ", with what was trained built in"
-		}
-		what += "."
-	}
-	if c.Run != nil || c.Result != nil {
+	switch trained := c.Run != nil || c.Result != nil; {
+	case len(c.Adapters) > 0:
+		what = c.builtIn()
+	case c.Merged && trained:
+		what = fmt.Sprintf("A model of the %s architecture, with what was trained built in. It was trained with %s.", c.Base.Architecture, c.Tool)
+	case c.Merged:
+		what = fmt.Sprintf("A model of the %s architecture.", c.Base.Architecture)
+	case trained:
 		what += " It was trained with " + c.Tool + "."
 	}
 	return "# " + line(c.Name) + "\n\n" + line(what) + "\n"
+}
+
+// builtIn names the adapters of a merged model.
+func (c *Card) builtIn() string {
+	var names, trained []string
+	for _, a := range c.Adapters {
+		names = append(names, a.label())
+		if a.Trained {
+			trained = append(trained, a.Name)
+		}
+	}
+	what := fmt.Sprintf("A model of the %s architecture with ", c.Base.Architecture)
+	switch {
+	case len(names) > 1 && len(trained) > 0:
+		return what + fmt.Sprintf("%d adapters built in: %s. Trained with %s: %s.", len(names), english.WordSeries(names, "and"), c.Tool, english.WordSeries(trained, "and"))
+	case len(names) > 1:
+		return what + fmt.Sprintf("%d adapters built in: %s.", len(names), english.WordSeries(names, "and"))
+	case len(trained) > 0:
+		return what + fmt.Sprintf("the adapter %s built in, which was trained with %s.", names[0], c.Tool)
+	}
+	return what + fmt.Sprintf("the adapter %s built in.", names[0])
+}
+
+// training is data, settings and results: of this adapter or model, or of each
+// adapter that is built into it.
+func (c *Card) training() []string {
+	switch len(c.Adapters) {
+	case 0:
+		return c.Adapter(1).sections("##", false)
+	case 1:
+		return c.Adapters[0].sections("##", true)
+	}
+	var all []string
+	for _, a := range c.Adapters {
+		all = append(append(all, "## Adapter "+line(a.label())), a.sections("###", true)...)
+	}
+	return all
 }
 
 func (c *Card) use() string {
@@ -54,27 +93,9 @@ func (c *Card) use() string {
 	return "## Use\n\n```sh\n" + commands + "\n```\n"
 }
 
-func (c *Card) data() string {
-	if len(c.Train) == 0 {
-		return ""
-	}
-	var b strings.Builder
-	b.WriteString("## Data\n\n| file | for | weight | records | samples | tokens | trained tokens |\n|---|---|---|---|---|---|---|\n")
-	rows := func(files []DataFile, purpose string) {
-		for _, d := range files {
-			fmt.Fprintf(&b, "| %s | %s | %g | %d | %d | %d | %d |\n", cell(d.Name), purpose, d.Weight, d.Records, d.Samples, d.Tokens, d.Trained)
-		}
-	}
-	rows(c.Train, "training")
-	rows(c.Eval, "evaluation")
-	b.WriteString("\nTokens with loss are trained; the others are only read. The counts are of one pass.\n")
-	return b.String()
-}
-
 // settings lists what decides a result. Everything else of a run, folders
 // above all, stays at home.
-func (c *Card) settings() string {
-	var rows [][2]string
+func (c *Card) settings() (rows [][2]string) {
 	add := func(name, format string, args ...any) {
 		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
 	}
@@ -97,10 +118,7 @@ func (c *Card) settings() string {
 		add("precision", "%s", r.Precision)
 		add("seed", "%d", r.Seed)
 	}
-	if len(rows) == 0 {
-		return ""
-	}
-	return "## Settings\n\n" + table([2]string{"setting", "value"}, rows)
+	return rows
 }
 
 func (c *Card) scale() float64 {
@@ -108,29 +126,6 @@ func (c *Card) scale() float64 {
 		return 1
 	}
 	return c.Alpha / float64(c.Rank)
-}
-
-func (c *Card) results() string {
-	r := c.Result
-	if r == nil {
-		return ""
-	}
-	rows := [][2]string{{"steps", fmt.Sprint(r.Steps)}, {"trained tokens", fmt.Sprint(r.TrainedTokens)},
-		{"training loss", fmt.Sprintf("%.4f", r.TrainLoss)}}
-	if r.Best { // tokens and training loss are those of the whole run
-		rows = [][2]string{{"steps", fmt.Sprintf("%d of %d, the best by evaluation", r.BestStep, r.Steps)}}
-	}
-	add := func(name string, loss *float64) {
-		if loss != nil {
-			rows = append(rows, [2]string{name, fmt.Sprintf("%.4f (perplexity %.2f)", *loss, math.Exp(*loss))})
-		}
-	}
-	add("evaluation loss before", r.EvalLossBefore)
-	add("evaluation loss after", r.loss())
-	if !r.Best && r.BestStep != r.Steps && r.BestStep > 0 {
-		add(fmt.Sprintf("best evaluation loss, after step %d", r.BestStep), r.BestEvalLoss)
-	}
-	return "## Results\n\nLosses are means over trained tokens, in nats.\n\n" + table([2]string{"figure", "value"}, rows)
 }
 
 func (c *Card) license() string {
