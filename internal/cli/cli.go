@@ -6,8 +6,6 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,54 +13,19 @@ import (
 )
 
 // Main runs the command that args name (without the program's own name) and
-// returns the exit code. A first SIGINT or SIGTERM cancels the command's
+// returns the exit code. A first SIGINT, SIGTERM or SIGHUP cancels the command's
 // context, so that it finishes its step and saves, which is said where it takes
 // a while; a second one makes Main return at once.
 func Main(args []string, s *ui.Streams) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, stopSignals()...)
 	defer signal.Stop(signals)
 
 	done := make(chan int, 1)
 	go func() { done <- execute(ctx, args, s) }()
 	return await(done, signals, cancel, s)
-}
-
-// grace is what a command may take to end before it is said to be at work.
-const grace = 200 * time.Millisecond
-
-// await returns the command's own code, unless a second signal comes first.
-func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc, s *ui.Streams) int {
-	var first os.Signal
-	select {
-	case code := <-done:
-		return code
-	case first = <-signals:
-		cancel()
-	}
-	began, slow := time.Now(), time.After(grace)
-	for {
-		select {
-		case code := <-done:
-			return code
-		case <-slow:
-			sayStopping(first, s)
-		case <-signals:
-			if time.Since(began) >= signalRepeats() {
-				return ui.ExitInterrupted
-			}
-		}
-	}
-}
-
-func sayStopping(sig os.Signal, s *ui.Streams) {
-	lead := ""
-	if s.ErrTTY {
-		lead = "\n" // off the line of a progress bar and of the terminal's ^C
-	}
-	s.Infof("%sqlora: %s: finishing what is under way; once more to stop at once\n", lead, sig)
 }
 
 func execute(ctx context.Context, args []string, s *ui.Streams) int {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,6 +88,25 @@ func TestFirstSignalCancelsSecondStops(t *testing.T) {
 	signals <- syscall.SIGTERM
 	if code := await(make(chan int), signals, func() {}, s); code != ui.ExitInterrupted {
 		t.Errorf("after two signals: got %d", code)
+	}
+}
+
+// TestHangUpIsNoSecondSignal: whoever closes a terminal sends several signals
+// and cannot mean that the command should leave its work undone.
+func TestHangUpIsNoSecondSignal(t *testing.T) {
+	for _, first := range []os.Signal{syscall.SIGHUP, syscall.SIGTERM} {
+		s, _, _ := ui.Test()
+		done, signals := make(chan int, 1), make(chan os.Signal, 2)
+		signals <- first
+		signals <- syscall.SIGHUP
+		go func() {
+			time.Sleep(2 * grace)
+			done <- 77
+		}()
+		if code := await(done, signals, func() {}, s); code != 77 {
+			t.Errorf("%s, then a hang-up: got %d", first, code)
+		}
+		signal.Reset(syscall.SIGPIPE)
 	}
 }
 

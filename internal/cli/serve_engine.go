@@ -212,7 +212,7 @@ func spawnEngine(args []string) (*child.Process, error) {
 // run computes for the server at the other end of the inherited connection.
 func (o *serveEngineOptions) run(ctx context.Context, s *ui.Streams) error {
 	// signals are the server's business: what is under way ends with the connection
-	signal.Ignore(os.Interrupt, syscall.SIGTERM)
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	conn, err := child.Inherited()
 	if err != nil {
 		return ui.Fail(ui.ExitUsage, err, "this command is started by qlora serve; run that instead")

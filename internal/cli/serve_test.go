@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -36,6 +37,8 @@ type serverKey struct{}
 //	crash                      end the engine's process as a fault would
 //	ending SIGNAL CODE         end the server by a signal, and require its exit code
 func TestServeScripts(t *testing.T) {
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // else the server inherits that nohup ignores it
+	t.Cleanup(func() { signal.Reset(syscall.SIGHUP) })
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/serve",
 		Setup: func(env *testscript.Env) error {
@@ -144,7 +147,7 @@ func crash(ts *testscript.TestScript, _ bool, _ []string) {
 
 func endServing(ts *testscript.TestScript, _ bool, args []string) {
 	s := serverOf(ts)
-	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM}
+	signals := map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
 	ts.Check(s.cmd.Process.Signal(signals[args[0]]))
 	rest, err := io.ReadAll(s.out)
 	ts.Check(err)

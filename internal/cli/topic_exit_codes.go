@@ -16,7 +16,7 @@ var exitAdvice = map[int]string{
 	ui.ExitInvalid:     "Repair or replace the file that the error names. 'qlora inspect' looks into GGUF files, 'qlora prep show' into data.",
 	ui.ExitDevice:      "Take a smaller batch or context, a larger --vram-budget, or another --device. 'qlora plan' says what fits, 'qlora doctor' what is missing.",
 	ui.ExitDiverged:    "The loss or the gradient is no number any more. The last good checkpoint is kept: lower the learning rate.",
-	ui.ExitInterrupted: "SIGINT or SIGTERM came. 'qlora train --resume last' goes on, and so does the same 'qlora pull'.",
+	ui.ExitInterrupted: "SIGINT, SIGTERM or, as a terminal closed, SIGHUP came. 'qlora train --resume last' goes on, and so does the same 'qlora pull'.",
 }
 
 // exitCodesText is the topic exit-codes.

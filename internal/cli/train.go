@@ -59,8 +59,9 @@ they pass through the GPU, then computes fewer rows at a time. 'qlora plan' show
 the plan without training.
 
 Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
-(Ctrl-C), train finishes its step, saves and exits with 130; --resume last goes
-on from there, to the same result as a run that was never stopped.
+(Ctrl-C, or a terminal that closes), train finishes its step, saves and exits
+with 130; --resume last goes on from there, to the same result as a run that was
+never stopped. Started by nohup, it outlives its terminal.
 
 With --devices, or started by torchrun, mpirun or Slurm, several processes share
 the micro-batches of each step. All settings, --grad-accum among them, speak of

@@ -34,9 +34,16 @@ type process struct {
 // start runs qlora with args in the working directory and with env.
 func start(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
+	return startWith(t, func(*exec.Cmd) {}, env, args...)
+}
+
+// startWith is start with what set changes about the command.
+func startWith(t *testing.T, set func(*exec.Cmd), env []string, args ...string) *process {
+	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], "-test.run=^TestRanksTrainLikeOne$"), ended: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), env...), rankArgsEnv+"="+strings.Join(args, "\n"))
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
+	set(p.cmd)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

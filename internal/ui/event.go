@@ -19,7 +19,7 @@ func (s *Streams) Event(messageType string, v any) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, err := s.Out.Write(line); err != nil {
+	if _, err := s.Out.Write(line); err != nil && !s.hungUp.Load() {
 		return fmt.Errorf("write %s event: %w", messageType, err)
 	}
 	return nil

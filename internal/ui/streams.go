@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/term"
 )
@@ -31,7 +32,8 @@ type Streams struct {
 	Quiet                 bool // Infof and progress are silent
 	Width                 int  // columns of the terminal, 80 when unknown
 
-	mu sync.Mutex // one line at a time, from any goroutine
+	mu     sync.Mutex  // one line at a time, from any goroutine
+	hungUp atomic.Bool // nobody need be reading any more
 }
 
 const defaultWidth = 80
@@ -59,6 +61,10 @@ func Test() (s *Streams, out, errOut *bytes.Buffer) {
 	out, errOut = new(bytes.Buffer), new(bytes.Buffer)
 	return &Streams{In: strings.NewReader(""), Out: out, Err: errOut, Width: defaultWidth}, out, errOut
 }
+
+// HangUp tells that the terminal is gone, so that output that cannot be written
+// is no failure any more.
+func (s *Streams) HangUp() { s.hungUp.Store(true) }
 
 // Printf writes data to standard output. With JSON set it writes nothing:
 // there, data leaves through Event.

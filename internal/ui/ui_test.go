@@ -50,6 +50,24 @@ func TestStreamsKeepDataAndTalkApart(t *testing.T) {
 	}
 }
 
+// TestHangUp: output that nobody can read any more ends no work.
+func TestHangUp(t *testing.T) {
+	s, _, _ := Test()
+	s.Out, s.JSON = gone{}, true
+	if err := s.Event("step", nil); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("before: %v", err)
+	}
+	s.HangUp()
+	if err := s.Event("step", nil); err != nil {
+		t.Errorf("after: %v", err)
+	}
+}
+
+// gone is a terminal that was closed.
+type gone struct{}
+
+func (gone) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
 func TestPaint(t *testing.T) {
 	s, _, _ := Test()
 	if got := s.Paint(Red, "x"); got != "x" {
