@@ -66,6 +66,8 @@ func (o *repo2fimOptions) parse(flags *pflag.FlagSet) error {
 		return errors.New("-c and --max-chars both bound a record: give one of them")
 	case o.model != "" && o.MaxTokens == 0:
 		return errors.New("-m counts the tokens of -c, which is missing")
+	case flags.Changed("license") && len(o.Licences) == 0:
+		return errors.New("--license names no license: leave it out to take files under any")
 	}
 	if !flags.Changed("max-middle") {
 		o.MaxMiddle = min(o.MaxMiddle, o.MaxChars/2)
@@ -73,7 +75,20 @@ func (o *repo2fimOptions) parse(flags *pflag.FlagSet) error {
 	if err := o.redaction.check(o.Redact); err != nil {
 		return err
 	}
-	return o.Check()
+	return licenseHints(o.Check())
+}
+
+// licenseHints says what may be meant by a license that is not known.
+func licenseHints(err error) error {
+	var unknown *fim.UnknownLicenseError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	hints := []string{"all of https://spdx.org/licenses is known, and LicenseRef-NAME for what tags name; several are separated by commas"}
+	if len(unknown.Near) > 0 {
+		hints = append([]string{"did you mean " + strings.Join(unknown.Near, " or ") + "?"}, hints...)
+	}
+	return ui.Fail(ui.ExitUsage, err, hints...)
 }
 
 // countTokens loads the vocabulary that counts tokens, if one was named. The

@@ -1,6 +1,7 @@
 package fim
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,25 @@ func TestAllowed(t *testing.T) {
 	} {
 		if got := allowed(expression, list); got != want {
 			t.Errorf("allowed(%q) = %t", expression, got)
+		}
+	}
+}
+
+// TestUnknownLicenses: what a text or a tag can say is taken, in any case.
+func TestUnknownLicenses(t *testing.T) {
+	for _, ids := range [][]string{nil, {"MIT", "apache-2.0"}, {" ISC "}, {"GPL-2.0+"}, {"Unicode-3.0"}, {"GooglePatentsFile"}, {"LicenseRef-Acme"}, commonLicenses} {
+		if err := checkLicenses(ids); err != nil {
+			t.Errorf("%v: %v", ids, err)
+		}
+	}
+	for id, near := range map[string]string{"bogus": "", "": "", "+": "", "LicenseRef-": "", "MIT OR ISC": "", "Apache2": "Apache-2.0", "GPLv3": "GPL-3.0", "bsd": "0BSD", "Unlicence": "Unlicense"} {
+		var unknown *UnknownLicenseError
+		if err := checkLicenses([]string{"MIT", id}); !errors.As(err, &unknown) {
+			t.Errorf("%q: %v", id, err)
+			continue
+		}
+		if first := strings.Join(unknown.Near[:min(1, len(unknown.Near))], ""); first != near {
+			t.Errorf("%q: suggested %v, want %q first", id, unknown.Near, near)
 		}
 	}
 }

@@ -118,6 +118,9 @@ func (o Options) checkRest() error {
 			return fmt.Errorf("unknown language %q", lang)
 		}
 	}
+	if err := checkLicenses(o.Licences); err != nil {
+		return err
+	}
 	if err := o.Levels.check(); err != nil {
 		return err
 	}
