@@ -13,6 +13,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -98,7 +99,10 @@ func skippedInput(s *ui.Streams, noun string, problems []prep.Problem, total int
 // status.
 func prepFailure(err error) error {
 	var input *prep.InputError
+	var damaged *dataset.DamagedError
 	switch {
+	case errors.As(err, &damaged):
+		return ui.Fail(ui.ExitInvalid, err, "copy or pack the file again; 'qlora prep split' takes what can be read of it")
 	case errors.As(err, &input):
 		return ui.Fail(ui.ExitInvalid, err)
 	case errors.Is(err, syscall.EISDIR):

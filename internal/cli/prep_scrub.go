@@ -24,7 +24,8 @@ JSONL is read record by record and its strings are cleaned after decoding; with
 --text any text is cleaned line by line. No pattern finds every secret: look
 through the output before you share it. Counts are shown by rule, never a value.
 
-Without FILE, or for -, standard input is read. Several files become one.`
+Without FILE, or for -, standard input is read. Several files become one. Input
+may be packed with gzip or zstd; the output is not.`
 
 type scrubOptions struct {
 	redaction
@@ -106,7 +107,7 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 		return prepFailure(err)
 	case report.Skipped > 0 && report.Records+report.Dropped == 0:
 		return ui.Fail(ui.ExitInvalid, fmt.Errorf("no line of the input can be used: %s", report.Problems[0]),
-			"JSONL is wanted; --text cleans any other text, which must not be compressed")
+			"JSONL is wanted; --text cleans any other text")
 	}
 	if err := out.Commit(); err != nil {
 		return err

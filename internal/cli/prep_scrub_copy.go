@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/scrub"
 )
@@ -90,17 +91,11 @@ func (j *scrubJob) read(ctx context.Context, emit func(*scrubBatch) error) error
 
 // readFile reads one input; - is standard input.
 func (j *scrubJob) readFile(ctx context.Context, path string, emit func(*scrubBatch) error) error {
-	in := j.in
-	if path == "-" {
-		in = newInterruptible(ctx, in)
-	} else {
-		f, err := os.Open(path)
-		if err != nil {
-			return fmt.Errorf("open input: %w", err)
-		}
-		defer f.Close()
-		in = f
+	in, err := j.open(ctx, path)
+	if err != nil {
+		return fmt.Errorf("open input: %w", err)
 	}
+	defer in.Close()
 	lines := prep.NewLines(in, 0)
 	b := newScrubBatch(path)
 	b.first = true
@@ -121,6 +116,13 @@ func (j *scrubJob) readFile(ctx context.Context, path string, emit func(*scrubBa
 		}
 	}
 	return ctx.Err()
+}
+
+func (j *scrubJob) open(ctx context.Context, path string) (io.ReadCloser, error) {
+	if path == "-" {
+		return dataset.Unpack(ctx, newInterruptible(ctx, j.in), j.progress)
+	}
+	return dataset.Open(ctx, path, j.progress)
 }
 
 func newScrubBatch(path string) *scrubBatch {
@@ -165,7 +167,6 @@ func (j *scrubJob) write(ctx context.Context, ordered <-chan *scrubBatch) error 
 			return fmt.Errorf("write the output: %w", err)
 		}
 		j.report.merge(b.report)
-		j.progress(b.size)
 	}
 	return nil
 }

@@ -25,6 +25,7 @@ It takes the first --n records, those from --index or --line on, or with --seed
 as many drawn from the whole file. With -m it marks what training with that
 model would train, and counts tokens. --raw prints the text as the model reads
 it, with the chat template's own tokens, and marks the trained part exactly.
+The file may be packed with gzip or zstd.
 
 On a terminal the output goes through $PAGER, or less.`
 

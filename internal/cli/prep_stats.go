@@ -20,7 +20,8 @@ training counts them, but nothing is cut. Without it they are estimated from
 characters. --report writes a page for a browser (.html), or the histogram
 alone (.svg).
 
-Files of any size are read in one pass; memory does not grow with them.`
+Files of any size, plain or packed with gzip or zstd, are read in one pass;
+memory does not grow with them.`
 
 type statsOptions struct {
 	vocabularyOptions

@@ -2,6 +2,8 @@ package cli_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -17,6 +19,23 @@ func repeatFile() {
 	content, err := os.ReadFile(os.Args[2])
 	check(err)
 	check(os.WriteFile(os.Args[3], bytes.Repeat(content, n), 0o600))
+}
+
+// packFile is a command of the scripts: pack FILE [N] writes FILE.gz, or the
+// first N bytes of it.
+func packFile() {
+	content, err := os.ReadFile(os.Args[1])
+	check(err)
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, err = w.Write(content)
+	check(errors.Join(err, w.Close()))
+	if len(os.Args) > 2 {
+		n, err := strconv.Atoi(os.Args[2])
+		check(err)
+		b.Truncate(n)
+	}
+	check(os.WriteFile(os.Args[1]+".gz", b.Bytes(), 0o600))
 }
 
 // runParts is a command of the scripts: parts N COMMAND... --out FOLDER runs

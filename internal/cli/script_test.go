@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 		"sbatch":  fakeSbatch,
 		"kubectl": fakeKubectl,
 		"repeat":  repeatFile,
+		"pack":    packFile,
 		"parts":   runParts,
 	})
 }

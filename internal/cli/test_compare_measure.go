@@ -30,7 +30,7 @@ func (set *comparedSet) compare(ctx context.Context, o *compareOptions, samples 
 	if c.passages, err = o.passages(m, s, c.size.Ctx); err != nil {
 		return nil, err
 	}
-	if c.languages, err = evaluate.Languages(samples); err != nil {
+	if c.languages, err = evaluate.Languages(ctx, samples); err != nil {
 		return nil, err
 	}
 	if c.base, err = m.NewContext(c.size); err != nil {

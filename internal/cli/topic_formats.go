@@ -14,7 +14,7 @@ Adapters (outputs/RUN/adapter.gguf):
   for each adapted matrix NAME two tensors, NAME.lora_a and NAME.lora_b. They
   fit the base that they were trained on; llama.cpp's programs take them too.
 
-Training data (.jsonl, also with .gz or .zst behind where prep reads it):
+Training data (.jsonl, also packed with gzip or zstd):
   One JSON object a line. Its keys tell its kind; a file may hold several.
     messages                     a chat of role and content, perhaps tool_calls;
                                  beside it perhaps tools

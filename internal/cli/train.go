@@ -39,9 +39,10 @@ func (o *trainOptions) addFlags(cmd *cobra.Command) {
 	o.addDeviceFlags(flags)
 }
 
-const trainLong = `Train fine-tunes a GGUF model on JSONL data. By default it trains low-rank
-adapters over the model as it is, quantised or not, and writes them to
-outputs/NAME/adapter.gguf, which llama.cpp loads and 'qlora merge' merges.
+const trainLong = `Train fine-tunes a GGUF model on JSONL data, plain or packed with gzip or zstd.
+By default it trains low-rank adapters over the model as it is, quantised or
+not, and writes them to outputs/NAME/adapter.gguf, which llama.cpp loads and
+'qlora merge' merges.
 
 Settings come from the defaults, the file given with --config, environment
 variables such as QLORA_LEARNING_RATE, and flags, the later ones winning. The

@@ -98,7 +98,7 @@ func loadFiles(ctx context.Context, o dataset.LoadOptions, args []string, label 
 	}
 	bar := ui.NewProgress(s, totalSize(o.Sources), label, "B")
 	defer bar.Finish()
-	o.Progress = func(n int) { bar.Add(int64(n)) }
+	o.Progress = bar.Add
 	return dataset.Load(ctx, o, t)
 }
 

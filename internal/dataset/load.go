@@ -28,8 +28,8 @@ type LoadOptions struct {
 	// Workers is the number of goroutines; 0 is one a core. The result does
 	// not depend on it.
 	Workers int
-	// Progress, if set, is told the bytes of each record that was read.
-	Progress func(bytes int)
+	// Progress, if set, is told the bytes that were read of the files.
+	Progress func(bytes int64)
 }
 
 // Load reads all sources and returns their samples in order with a report.
@@ -71,7 +71,6 @@ type loader struct {
 // job is one line on its way through the workers.
 type job struct {
 	line  int
-	size  int
 	data  []byte
 	kind  Kind
 	out   outcome
@@ -83,13 +82,13 @@ type job struct {
 // goroutine, which takes them back in the order of the lines.
 func (l *loader) file(ctx context.Context, source int) error {
 	path := l.o.Sources[source].Path
-	f, err := os.Open(path)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f, err := Open(ctx, path, l.o.Progress)
 	if err != nil {
 		return fmt.Errorf("read data: %w", err)
 	}
 	defer f.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 
 	ordered := make(chan *job, 4*l.o.Workers)
 	work := make(chan *job, 4*l.o.Workers)
@@ -130,7 +129,7 @@ func readJobs(ctx context.Context, r io.Reader, work, ordered chan<- *job) {
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		j := &job{line: line, size: len(data), data: data, err: err, ready: make(chan struct{})}
+		j := &job{line: line, data: data, err: err, ready: make(chan struct{})}
 		ordered <- j
 		if err == nil {
 			work <- j
@@ -174,9 +173,6 @@ func ofTheModel(err error) bool {
 // collect takes the outcome of a line into the set. A file may hold several
 // kinds of records: "prep split" merges chats and code into one train.jsonl.
 func (l *loader) collect(j *job, source int, report *FileReport) error {
-	if l.o.Progress != nil {
-		l.o.Progress(j.size)
-	}
 	if err := j.err; err != nil {
 		if _, ok := errors.AsType[*LineError](err); ok && l.o.SkipInvalid {
 			l.report.skip(report, j.line, err)
@@ -252,7 +248,10 @@ func explain(err error) error {
 		return err
 	}
 	var hints []string
+	_, damaged := errors.AsType[*DamagedError](err)
 	switch _, ofLine := errors.AsType[*LineError](err); {
+	case damaged:
+		hints = append(hints, "copy or pack the file again; 'qlora prep split' takes what can be read of it")
 	case errors.Is(err, os.ErrNotExist):
 		hints = append(hints, "check the path, or make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")
 	case errors.Is(err, errNoTemplate):

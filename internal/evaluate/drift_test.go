@@ -1,7 +1,11 @@
 package evaluate_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -106,14 +110,17 @@ func TestPassages(t *testing.T) {
 func TestLanguages(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "d.jsonl")
 	text := `{"lang":"Go","path":"a.c"}` + "\n\n" + `{"path":"x/a.py"}` + "\n" + `{"text":"x"}` + "\n" + `{"language":"rust"}`
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := io.WriteString(w, text)
+	if err = errors.Join(err, w.Close(), os.WriteFile(path, packed.Bytes(), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	var samples []dataset.Sample
 	for _, line := range []int{1, 3, 4, 5} {
 		samples = append(samples, dataset.Sample{File: path, Line: line})
 	}
-	got, err := evaluate.Languages(samples)
+	got, err := evaluate.Languages(context.Background(), samples)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,9 +3,9 @@ package evaluate
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 
@@ -20,7 +20,7 @@ const UnknownLanguage = "unknown"
 // Languages tells the programming language of samples by their place,
 // file:line: what their records say under lang or language, or the ending of
 // their path.
-func Languages(samples []dataset.Sample) (map[string]string, error) {
+func Languages(ctx context.Context, samples []dataset.Sample) (map[string]string, error) {
 	wanted := map[string]map[int]bool{}
 	for _, s := range samples {
 		if wanted[s.File] == nil {
@@ -30,15 +30,15 @@ func Languages(samples []dataset.Sample) (map[string]string, error) {
 	}
 	out := map[string]string{}
 	for file, lines := range wanted {
-		if err := readLanguages(file, lines, out); err != nil {
+		if err := readLanguages(ctx, file, lines, out); err != nil {
 			return nil, fmt.Errorf("find the languages of %s: %w", file, err)
 		}
 	}
 	return out, nil
 }
 
-func readLanguages(file string, wanted map[int]bool, out map[string]string) error {
-	f, err := os.Open(file)
+func readLanguages(ctx context.Context, file string, wanted map[int]bool, out map[string]string) error {
+	f, err := dataset.Open(ctx, file, nil)
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"slices"
 
 	"github.com/qlora/qlora/internal/dataset"
@@ -22,7 +21,7 @@ type Choice struct {
 	Line   int   // start at this line of the file, from 1; 0 leaves it to Index
 	Random bool  // draw N records from the whole file instead
 	Seed   int64 // of the drawing
-	// Progress, if set, is told the bytes of every line that was read.
+	// Progress, if set, is told the bytes that were read of the file.
 	Progress func(bytes int64)
 }
 
@@ -42,7 +41,7 @@ var errTooLong = fmt.Errorf("line longer than %d MiB", dataset.MaxLine>>20)
 // Pick reads as much of the file as it needs, keeping only what it takes, and
 // returns that in file order.
 func Pick(ctx context.Context, path string, c Choice) ([]Picked, error) {
-	f, err := os.Open(path)
+	f, err := dataset.Open(ctx, path, c.Progress)
 	if err != nil {
 		return nil, fmt.Errorf("read data: %w", err)
 	}
@@ -59,9 +58,6 @@ func Pick(ctx context.Context, path string, c Choice) ([]Picked, error) {
 		}
 		if err != nil {
 			return nil, fmt.Errorf("read %s: %w", path, err)
-		}
-		if c.Progress != nil {
-			c.Progress(line.Size)
 		}
 		p.look(line)
 	}

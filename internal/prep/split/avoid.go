@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"github.com/tidwall/gjson"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/prep"
 )
 
@@ -44,7 +44,7 @@ func readAvoided(ctx context.Context, paths []string) (*avoided, error) {
 }
 
 func (v *avoided) readFile(ctx context.Context, path string) error {
-	f, err := os.Open(path)
+	f, err := dataset.Open(ctx, path, nil)
 	if err != nil {
 		return fmt.Errorf("open text to keep out: %w", err)
 	}

@@ -188,6 +188,13 @@ func TestDecontaminate(t *testing.T) {
 	if m.Dropped[reasonAvoided] != 2 || len(train)+len(eval) != 2 {
 		t.Errorf("left out %v, kept %q and %q", m.Dropped, train, eval)
 	}
+	packed := filepath.Join(dir, "tasks.gz")
+	if err := os.WriteFile(packed, pack(t, packedGzip, `{"text":"a b c d e f g h i j"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if m, _, _ := run(t, Options{Avoid: []string{packed}}, `{"text":"a b c d e f g h i j"}`, `{"text":"other"}`, `{"text":"another"}`); m.Dropped[reasonAvoided] != 1 {
+		t.Errorf("packed: left out %v", m.Dropped)
+	}
 }
 
 func TestStrict(t *testing.T) {

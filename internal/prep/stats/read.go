@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -42,15 +41,16 @@ type pipeline struct {
 }
 
 // eachBatch calls visit with the batches of a file, in order.
-func eachBatch(ctx context.Context, path string, e Encoder, workers int, visit func(*batch) error) error {
-	f, err := os.Open(path)
+func eachBatch(ctx context.Context, path string, o Options, visit func(*batch) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	f, err := dataset.Open(ctx, path, o.Progress)
 	if err != nil {
 		return fmt.Errorf("read data: %w", err)
 	}
 	defer f.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	p := &pipeline{path: path, encoder: e, workers: workers, room: semaphore.NewWeighted(heldBytes),
+	workers := o.Workers
+	p := &pipeline{path: path, encoder: o.Encoder, workers: workers, room: semaphore.NewWeighted(heldBytes),
 		ordered: make(chan *batch, 4*workers), work: make(chan *batch, 4*workers)}
 	var group sync.WaitGroup
 	group.Go(func() { p.read(ctx, f) })

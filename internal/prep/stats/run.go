@@ -93,11 +93,8 @@ type collector struct {
 
 func (c *collector) file(ctx context.Context, path string) error {
 	g := &groupBuilder{group: Group{Path: path}}
-	err := eachBatch(ctx, path, c.o.Encoder, c.o.Workers, func(b *batch) error {
+	err := eachBatch(ctx, path, c.o, func(b *batch) error {
 		g.group.Bytes += b.size
-		if c.o.Progress != nil {
-			c.o.Progress(b.size)
-		}
 		for i := range b.samples {
 			if err := c.take(&b.samples[i], g); err != nil {
 				return err
