@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/scrub"
 	"github.com/qlora/qlora/internal/ui"
@@ -88,17 +89,20 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 	if o.list {
 		return listRules(s, scrubber)
 	}
+	if len(paths) == 0 {
+		paths = []string{"-"}
+	}
+	if err := checkPipes(paths, 1); err != nil {
+		return err
+	}
 	out, err := prep.Create(o.out)
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	if len(paths) == 0 {
-		paths = []string{"-"}
-	}
 	report := scrubReport{Redacted: prep.Tally{}}
 	bar := &byteProgress{s: s, label: "cleaning"}
-	bar.start(inputSize(paths))
+	bar.start(dataset.Size(paths))
 	job := scrubJob{options: o, scrubber: scrubber, in: s.In, paths: paths, out: out, report: &report, progress: bar.add}
 	err = job.run(ctx)
 	bar.finish()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -120,7 +119,7 @@ func (j *scrubJob) readFile(ctx context.Context, path string, emit func(*scrubBa
 
 func (j *scrubJob) open(ctx context.Context, path string) (io.ReadCloser, error) {
 	if path == "-" {
-		return dataset.Unpack(ctx, newInterruptible(ctx, j.in), j.progress)
+		return dataset.Unpack(ctx, dataset.Interruptible(ctx, j.in), j.progress)
 	}
 	return dataset.Open(ctx, path, j.progress)
 }
@@ -237,16 +236,3 @@ func (o *scrubOptions) clean(scrubber *scrub.Scrubber, line prep.Line, counts ma
 
 // byteOrderMark begins files that some editors wrote.
 var byteOrderMark = []byte("\ufeff")
-
-// inputSize is the size of the files in bytes, or -1 where one has none.
-func inputSize(paths []string) int64 {
-	total := int64(0)
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() {
-			return -1
-		}
-		total += info.Size()
-	}
-	return total
-}

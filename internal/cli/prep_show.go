@@ -144,8 +144,8 @@ func unreadable(s *ui.Streams, problems []prep.Problem) error {
 
 func (o *showOptions) pick(ctx context.Context, s *ui.Streams, path string) ([]show.Picked, error) {
 	bar := &byteProgress{s: s, label: "reading"}
-	if info, err := os.Stat(path); err == nil && o.seeded {
-		bar.start(info.Size())
+	if o.seeded {
+		bar.start(dataset.Size([]string{path}))
 	}
 	defer bar.finish()
 	return show.Pick(ctx, path, show.Choice{N: o.n, Index: o.index, Line: o.line,

@@ -85,6 +85,9 @@ func (o *statsOptions) options(v *vocabulary, paths []string) prepstats.Options 
 
 // measureFiles runs stats under a progress bar.
 func measureFiles(ctx context.Context, s *ui.Streams, o prepstats.Options) (*prepstats.Report, error) {
+	if err := checkPipes(o.Paths, 1); err != nil {
+		return nil, err
+	}
 	bar := &byteProgress{s: s, label: "measuring"}
 	o.Total, o.Progress = bar.start, bar.add
 	defer bar.finish()

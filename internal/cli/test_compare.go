@@ -95,6 +95,13 @@ func (o *compareOptions) run(ctx context.Context, s *ui.Streams) (err error) {
 	if err := o.checkPages(); err != nil {
 		return err
 	}
+	sources, err := dataset.ParseSources(o.data)
+	if err != nil {
+		return ui.Fail(ui.ExitUsage, err)
+	}
+	if err := checkPipes(pathsOf(sources), 2); err != nil { // languages are looked up at the end
+		return err
+	}
 	b, err := openCompared(ctx, o, s)
 	if err != nil {
 		return err

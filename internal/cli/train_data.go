@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
+	"slices"
 	"time"
 
 	"github.com/qlora/qlora/internal/config"
@@ -23,10 +23,17 @@ type trainData struct {
 }
 
 // loadTrainData reads the training and evaluation data with the model's
-// vocabulary, samples of at most length tokens.
-func loadTrainData(ctx context.Context, r config.Run, base *gguf.File, length int, s *ui.Streams) (*trainData, error) {
+// vocabulary, samples of at most length tokens. As many ranks do the same.
+func loadTrainData(ctx context.Context, r config.Run, base *gguf.File, length, ranks int, s *ui.Streams) (*trainData, error) {
 	o, err := loadOptions(r, base, length)
 	if err != nil {
+		return nil, err
+	}
+	sources, err := dataset.ParseSources(slices.Concat(r.Data, r.EvalData))
+	if err != nil {
+		return nil, ui.Fail(ui.ExitUsage, err)
+	}
+	if err := checkPipes(pathsOf(sources), ranks); err != nil {
 		return nil, err
 	}
 	model, err := llama.Load(r.Model, llama.LoadOptions{VocabOnly: true})
@@ -96,20 +103,10 @@ func loadFiles(ctx context.Context, o dataset.LoadOptions, args []string, label 
 	if err := checkDataFiles(o.Sources); err != nil {
 		return nil, nil, err
 	}
-	bar := ui.NewProgress(s, totalSize(o.Sources), label, "B")
+	bar := ui.NewProgress(s, dataset.Size(pathsOf(o.Sources)), label, "B")
 	defer bar.Finish()
 	o.Progress = bar.Add
 	return dataset.Load(ctx, o, t)
-}
-
-// totalSize is the bytes of all sources that are there; Load reports the rest.
-func totalSize(sources []dataset.Source) (n int64) {
-	for _, s := range sources {
-		if info, err := os.Stat(s.Path); err == nil {
-			n += info.Size()
-		}
-	}
-	return n
 }
 
 // Close frees the vocabulary.

@@ -58,7 +58,7 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Gr
 		}
 	}
 	context := contextLength(j.base, r, s)
-	if j.data, err = loadTrainData(ctx, r, j.base, context, s); err != nil {
+	if j.data, err = loadTrainData(ctx, r, j.base, context, g.Size(), s); err != nil {
 		return nil, err
 	}
 	j.length = rowLength(r, j.data, context)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 
 	"github.com/klauspost/compress/gzip"
@@ -22,17 +23,66 @@ const (
 // maxZstd bounds the window that a file may ask for, bytes.
 const maxZstd = 256 << 20
 
-// Open opens a file of records, as Unpack reads it.
+// Open opens a file of records or a pipe, as Unpack reads it.
 func Open(ctx context.Context, path string, progress func(bytes int64)) (io.ReadCloser, error) {
-	f, err := os.Open(path)
+	f, err := openFile(ctx, path)
 	if err != nil {
 		return nil, err
 	}
-	r, err := Unpack(ctx, f, progress)
+	r, err := Unpack(ctx, endless(ctx, f), progress)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
 	}
 	return &opened{ReadCloser: r, file: f}, nil
+}
+
+// openFile opens a file, or a pipe as soon as something writes to it.
+func openFile(ctx context.Context, path string) (*os.File, error) {
+	type result struct {
+		f   *os.File
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		f, err := os.Open(path)
+		select {
+		case done <- result{f, err}:
+		case <-ctx.Done():
+			f.Close() // nil if err is not
+		}
+	}()
+	select {
+	case r := <-done:
+		return r.f, r.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// endless makes reading end with ctx where it may wait for ever.
+func endless(ctx context.Context, f *os.File) io.Reader {
+	if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+		return f
+	}
+	return Interruptible(ctx, f)
+}
+
+// IsPipe tells whether path is one: what was read of it is gone.
+func IsPipe(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
+}
+
+// Size is the bytes of the files on the disk, or -1 where one has no size.
+func Size(paths []string) (n int64) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			return -1
+		}
+		n += info.Size()
+	}
+	return n
 }
 
 // opened closes what it is read from, too.

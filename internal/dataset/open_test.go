@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/klauspost/compress/gzip"
@@ -149,5 +150,21 @@ func TestLoadPacked(t *testing.T) {
 		if !reflect.DeepEqual(got.Samples, want.Samples) {
 			t.Errorf("%s: %+v, want %+v", how, got.Samples, want.Samples)
 		}
+	}
+}
+
+// TestOpenPipe: a pipe is read as a file is, once.
+func TestOpenPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat("{\"text\":\"some words\"}\n", 20000)
+	go os.WriteFile(path, packed(t, packedGzip, text), 0o600) // what fails is seen below
+	if got, err := readAll(context.Background(), path, nil); err != nil || got != text {
+		t.Errorf("%d bytes, want %d; %v", len(got), len(text), err)
+	}
+	if !IsPipe(path) || IsPipe(filepath.Dir(path)) || Size([]string{path}) != -1 {
+		t.Error("a pipe is not told from a file")
 	}
 }

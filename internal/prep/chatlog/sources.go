@@ -96,6 +96,8 @@ func (in *inputs) walk(root, prefix, skip string) error {
 			if err := in.look(src); !in.locked(src.name, path != root, err) {
 				return err
 			}
+		case path == root:
+			return &prep.InputError{Text: fmt.Sprintf("%s is no file and no folder: write its data to a file first", path)}
 		}
 		return nil
 	})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 
 	"github.com/tidwall/gjson"
@@ -44,6 +45,13 @@ func readAvoided(ctx context.Context, paths []string) (*avoided, error) {
 }
 
 func (v *avoided) readFile(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("open text to keep out: %w", err)
+	}
+	if err := regular("text to keep out", path, info); err != nil {
+		return err
+	}
 	f, err := dataset.Open(ctx, path, nil)
 	if err != nil {
 		return fmt.Errorf("open text to keep out: %w", err)

@@ -66,8 +66,8 @@ func choose(paths []string, outputs []string, known manifests) ([]*Input, []Skip
 		if err != nil {
 			return nil, nil, fmt.Errorf("open data file: %w", err)
 		}
-		if !info.Mode().IsRegular() {
-			return nil, nil, &prep.InputError{Text: fmt.Sprintf("data file %s is not a regular file", path)}
+		if err := regular("data file", path, info); err != nil {
+			return nil, nil, err
 		}
 		reason, err := ownOutput(path, info, outputs, known)
 		if err != nil {
@@ -84,6 +84,18 @@ func choose(paths []string, outputs []string, known manifests) ([]*Input, []Skip
 		infos = append(infos, info)
 	}
 	return inputs, skips, nil
+}
+
+// regular refuses what cannot be read several times.
+func regular(what, path string, info os.FileInfo) error {
+	switch mode := info.Mode(); {
+	case mode.IsRegular():
+		return nil
+	case mode&fs.ModeNamedPipe != 0:
+		return &prep.InputError{Text: fmt.Sprintf("%s %s is a pipe, and is read several times: write it to a file first", what, path)}
+	default:
+		return &prep.InputError{Text: fmt.Sprintf("%s %s is not a regular file", what, path)}
+	}
 }
 
 // ownOutput says why path is an output of this command, or "".

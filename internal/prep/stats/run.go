@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/extsort"
 )
@@ -28,8 +29,8 @@ type Options struct {
 	Each func(path, tokens, trained int)
 	// Strict makes the first line that cannot be used an error.
 	Strict bool
-	// Total, if set, is told the bytes of all files; Progress those that were
-	// read since it was called last.
+	// Total, if set, is told the bytes of all files, -1 where one is a pipe;
+	// Progress those that were read since it was called last.
 	Total    func(bytes int64)
 	Progress func(bytes int64)
 }
@@ -49,12 +50,11 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	total, err := totalSize(o.Paths)
-	if err != nil {
+	if err := check(o.Paths); err != nil {
 		return nil, err
 	}
 	if o.Total != nil {
-		o.Total(total)
+		o.Total(dataset.Size(o.Paths))
 	}
 	c := &collector{o: o, ids: extsort.New(os.TempDir(), idBudget), report: &Report{Reasons: prep.Tally{}}}
 	defer func() { err = errors.Join(err, c.ids.Close()) }()
@@ -67,19 +67,18 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	return c.finish()
 }
 
-// totalSize is the bytes of the files, which must be there.
-func totalSize(paths []string) (n int64, err error) {
+// check finds files that are not there before any is read.
+func check(paths []string) error {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil {
-			return 0, fmt.Errorf("read data: %w", err)
+			return fmt.Errorf("read data: %w", err)
 		}
 		if info.IsDir() {
-			return 0, &prep.InputError{Text: fmt.Sprintf("read data: %s is a folder; name its files", path)}
+			return &prep.InputError{Text: fmt.Sprintf("read data: %s is a folder; name its files", path)}
 		}
-		n += info.Size()
 	}
-	return n, nil
+	return nil
 }
 
 // collector takes samples in order and makes the report.

@@ -1,4 +1,4 @@
-package cli
+package dataset
 
 import (
 	"context"
@@ -14,7 +14,8 @@ type interruptible struct {
 	buf []byte
 }
 
-func newInterruptible(ctx context.Context, r io.Reader) *interruptible {
+// Interruptible reads from r, for one caller, until ctx is done.
+func Interruptible(ctx context.Context, r io.Reader) io.Reader {
 	return &interruptible{ctx: ctx, r: r, buf: make([]byte, 256<<10)}
 }
 
