@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/ui"
@@ -70,7 +71,7 @@ func (o docsOptions) run(root *cobra.Command, s *ui.Streams) error {
 			return err
 		}
 	}
-	s.Infof("%d files written\n", len(sum.Man)+len(sum.Markdown))
+	s.Infof("%s written\n", english.Plural(len(sum.Man)+len(sum.Markdown), "file", ""))
 	return s.Event("summary", sum)
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"golang.org/x/sys/cpu"
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,7 @@ import (
 )
 
 func checkCPU() check {
-	c := check{Name: "processor", State: checkOK, Detail: fmt.Sprintf("%s, %d threads", runtime.GOARCH, runtime.NumCPU())}
+	c := check{Name: "processor", State: checkOK, Detail: runtime.GOARCH + ", " + english.Plural(runtime.NumCPU(), "thread", "")}
 	if runtime.GOARCH != "amd64" {
 		return c
 	}

@@ -3,6 +3,8 @@ package cli
 import (
 	"fmt"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/handover"
 	"github.com/qlora/qlora/internal/handover/card"
 	"github.com/qlora/qlora/internal/handover/peft"
@@ -28,7 +30,8 @@ func (o *exportOptions) toPEFT(folder *handover.Folder, in *exportSource, sum *e
 		return ui.Fail(ui.ExitInvalid, fmt.Errorf("export %s: %w", in.path, err))
 	}
 	if len(in.adapter.Ignored) > 0 {
-		sum.warn("llama.cpp does not apply %d tensors of %s, and they are not exported", len(in.adapter.Ignored), in.path)
+		n := len(in.adapter.Ignored)
+		sum.warn("llama.cpp does not apply %s of %s, and %s not exported", english.Plural(n, "tensor", ""), in.path, english.PluralWord(n, "it is", "they are"))
 	}
 	sum.Files = append(sum.Files, peft.ConfigFile, peft.TensorFile)
 	c := cardOf(in, card.PEFT, peft.TensorFile)

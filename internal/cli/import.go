@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path/filepath"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -95,7 +96,7 @@ func (o *importOptions) run(dir string, s *ui.Streams) (err error) {
 	}
 	sum := importSummary{Input: dir, Base: o.base, BaseName: c.Base, Output: o.out, Tensors: len(a.Pairs), Rank: c.Rank,
 		Alpha: a.Alpha, RSLoRA: c.RSLoRA, Reordered: peft.Reordered(a)}
-	s.Printf("%s: %d tensors adapted, rank %d, alpha %g\n", o.out, sum.Tensors, sum.Rank, sum.Alpha)
+	s.Printf("%s: %s adapted, rank %d, alpha %g\n", o.out, english.Plural(sum.Tensors, "tensor", ""), sum.Rank, sum.Alpha)
 	s.Infof("the adapter says that it was trained on %s\n", c.Base)
 	return s.Event("summary", sum)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/bpe"
@@ -148,8 +149,8 @@ func (o *initOptions) read(ctx context.Context) (*bpe.Trainer, newmodel.Source, 
 
 func (o *initOptions) report(s *ui.Streams, sum initSummary) error {
 	if !s.JSON {
-		s.Printf("%s: %s parameters, %d tokens learned from %d files, %s\n",
-			sum.Model, humanize.Comma(sum.Parameters), sum.VocabSize, sum.TextFiles, humanize.IBytes(uint64(sum.TextBytes)))
+		s.Printf("%s: %s parameters, %d tokens learned from %s, %s\n",
+			sum.Model, humanize.Comma(sum.Parameters), sum.VocabSize, english.Plural(sum.TextFiles, "file", ""), humanize.IBytes(uint64(sum.TextBytes)))
 	}
 	return s.Event("summary", sum)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/embedded"
@@ -127,7 +128,8 @@ func (o *likeOptions) vocabulary(size int) (kvs []gguf.KV, err error) {
 
 func (o *likeOptions) report(s *ui.Streams, path string, p newmodel.Preset, made newmodel.Made) error {
 	if n := len(made.Fallbacks); n > 0 {
-		s.Infof("qlora: the rows of %d tensors are no whole blocks of the type that %s gives them; they took another (--json lists them)\n", n, o.kind)
+		s.Infof("qlora: the rows of %s are no whole blocks of the type that %s gives %s; %s took another (--json lists them)\n",
+			english.Plural(n, "tensor", ""), o.kind, english.PluralWord(n, "it", "them"), english.PluralWord(n, "it", "they"))
 	}
 	s.Printf("%s: %s with random weights, %s parameters, %s (%s)\n", path, p.Name,
 		humanize.Comma(made.Parameters), humanize.IBytes(uint64(made.Bytes)), countList(made.Types))

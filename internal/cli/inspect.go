@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -183,8 +184,9 @@ func printSums(s *ui.Streams, sum inspectSummary) error {
 		rows = append(rows, []string{"all", fmt.Sprint(sum.Tensors), humanize.Comma(sum.Parameters), humanize.IBytes(uint64(sum.Bytes))})
 		ui.Table(s.Out, []string{"type", "tensors", "parameters", "size"}, rows)
 	}
-	s.Printf("\n%s: GGUF version %d, %s, %d keys, %d tensors, %s parameters\n", strings.Join(sum.Files, ", "), sum.Version,
-		describeKind(sum), sum.Keys, sum.Tensors, roundedCount(sum.Parameters))
+	s.Printf("\n%s: GGUF version %d, %s, %s, %s, %s %s\n", strings.Join(sum.Files, ", "), sum.Version,
+		describeKind(sum), english.Plural(sum.Keys, "key", ""), english.Plural(sum.Tensors, "tensor", ""),
+		roundedCount(sum.Parameters), english.PluralWord(int(sum.Parameters), "parameter", ""))
 	return s.Event("summary", sum)
 }
 

@@ -63,8 +63,8 @@ func (c *rowChoice) fit(f *gguf.File, o *engine.Options, device bool) (engine.Pl
 // warnFewer says aloud that micro-batches are not those asked for.
 func (c rowChoice) warnFewer(asked rowChoice, s *ui.Streams) {
 	if c.rows < asked.rows {
-		s.Warnf("micro-batches of %d rows do not fit: each step takes %d micro-batches of %s instead of %d",
-			asked.rows, c.accum, english.Plural(c.rows, "row", ""), asked.accum)
+		s.Warnf("micro-batches of %d rows do not fit: each step takes %s of %s instead of %d",
+			asked.rows, english.Plural(c.accum, "micro-batch", "micro-batches"), english.Plural(c.rows, "row", ""), asked.accum)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/lora"
 	"github.com/qlora/qlora/internal/ui"
@@ -104,8 +105,8 @@ func (r *mergeReport) finish(adapters []lora.Scaled, took time.Duration) error {
 	if r.options.tensors && !r.s.JSON {
 		ui.Table(r.s.Out, []string{"tensor", "from", "to", "change", "error"}, r.rows)
 	}
-	r.s.Printf("%s: %s, %d of %d tensors adapted (%s)\n", r.sum.Output, humanize.IBytes(uint64(r.sum.Bytes)),
-		r.sum.Adapted, r.sum.Tensors, countList(r.sum.Types))
+	r.s.Printf("%s: %s, %d of %s adapted (%s)\n", r.sum.Output, humanize.IBytes(uint64(r.sum.Bytes)),
+		r.sum.Adapted, english.Plural(r.sum.Tensors, "tensor", ""), countList(r.sum.Types))
 	if r.sum.WorstTensor != "" {
 		r.s.Printf("largest relative error by conversion: %s, in %s\n", percent(r.sum.MaxRelativeError), r.sum.WorstTensor)
 	}

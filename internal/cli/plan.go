@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/config"
@@ -224,8 +225,9 @@ func (p *planned) print(s *ui.Streams, fits []planFit) {
 		return
 	}
 	m := p.summary(fits)
-	s.Printf("%s on %s in %s: %d micro-batches of %d x %d tokens a step, rank %d, recompute %s, %d of %d layers on the device\n", p.r.Model, p.where, p.r.Precision,
-		m.GradAccum, m.MicroBatchSize, m.RowTokens, p.r.Rank, m.Recompute, m.ResidentLayers, m.Layers)
+	s.Printf("%s on %s in %s: %s of %d x %d tokens a step, rank %d, recompute %s, %d of %s on the device\n", p.r.Model, p.where, p.r.Precision,
+		english.Plural(m.GradAccum, "micro-batch", "micro-batches"), m.MicroBatchSize, m.RowTokens, p.r.Rank, m.Recompute,
+		m.ResidentLayers, english.Plural(m.Layers, "layer", ""))
 	rows := [][]string{{"weights", ui.Size(m.WeightBytes)}, {"trained values", ui.Size(m.AdapterBytes)}, {"gradient and moments", ui.Size(m.OptimiserBytes)},
 		{"kept activations", ui.Size(m.ActivationBytes)}, {"workspace", ui.Size(m.WorkspaceBytes)}}
 	if p.onGPU {

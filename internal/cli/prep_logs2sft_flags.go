@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/llama"
@@ -150,10 +151,10 @@ const logMemory = 640 << 20
 func joined(list []string) string { return strings.Join(list, "") }
 
 func (o *logs2sftOptions) talk(s *ui.Streams, r *chatlog.Report) {
-	s.Infof("read %d files, %s lines, %s\n", r.Files, humanize.Comma(int64(r.Lines)), humanize.IBytes(uint64(r.Bytes)))
+	s.Infof("read %s, %s, %s\n", english.Plural(r.Files, "file", ""), english.Plural(r.Lines, "line", ""), humanize.IBytes(uint64(r.Bytes)))
 	talkTally(s, "files", r.Kinds)
 	if r.Others > 0 {
-		s.Infof("%d other files hold no conversations\n", r.Others)
+		s.Infof("%s no conversations\n", english.PluralWord(r.Others, "1 other file holds", fmt.Sprintf("%d other files hold", r.Others)))
 	}
 	talkTally(s, "left out", r.Dropped)
 	talkTally(s, "kept as context, without loss", r.Held)
@@ -161,6 +162,6 @@ func (o *logs2sftOptions) talk(s *ui.Streams, r *chatlog.Report) {
 	if o.window > 0 && o.model == "" {
 		s.Infof("window sizes are estimates of %g bytes a token; give --model to measure\n", chatlog.EstimatedBytes)
 	}
-	s.Printf("%s: %d conversations, %d messages, %d replies to train on, %d tool calls\n",
-		o.out, r.Conversations, r.Messages, r.Replies, r.Calls)
+	s.Printf("%s: %s, %s, %s to train on, %s\n", o.out, english.Plural(r.Conversations, "conversation", ""),
+		english.Plural(r.Messages, "message", ""), english.Plural(r.Replies, "reply", ""), english.Plural(r.Calls, "tool call", ""))
 }

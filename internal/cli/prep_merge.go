@@ -5,6 +5,7 @@ import (
 	"io/fs"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/prep/shard"
@@ -36,7 +37,7 @@ func newPrepMergeCmd(s *ui.Streams) *cobra.Command {
 				return mergeFailure(err)
 			}
 			talkTally(s, "left out", r.Dropped)
-			s.Printf("%s: %d records, %d copies left out, %s\n", out, r.Records, r.Duplicates, humanize.IBytes(uint64(r.Bytes)))
+			s.Printf("%s: %s, %s left out, %s\n", out, english.Plural(int(r.Records), "record", ""), english.Plural(int(r.Duplicates), "copy", ""), humanize.IBytes(uint64(r.Bytes)))
 			return s.Event("summary", prepMergeSummary{Out: out, Result: r})
 		},
 	}

@@ -24,8 +24,8 @@ func (o *repo2fimOptions) talk(s *ui.Streams, r *fim.Report) {
 	talkTally(s, "files by license", r.Licences)
 	talkTally(s, "masked, by rule", r.Redacted)
 	o.talkFallbacks(s, r)
-	s.Printf("%s: %d records from %d of %d files, %s\n",
-		o.Out, r.Records, r.Used, r.Files, humanize.IBytes(uint64(r.OutBytes)))
+	s.Printf("%s: %s from %d of %s, %s\n", o.Out, english.Plural(int(r.Records), "record", ""),
+		r.Used, english.Plural(r.Files, "file", ""), humanize.IBytes(uint64(r.OutBytes)))
 }
 
 // found says how the files of a repository were found.
@@ -50,10 +50,12 @@ func (o *repo2fimOptions) talkFallbacks(s *ui.Streams, r *fim.Report) {
 		s.Infof("%s without a grammar: lines took the place of nodes (%s)\n", english.Plural(r.NoGrammar.Total(), "file", ""), named(r.NoGrammar))
 	}
 	if r.NoContext > 0 {
-		s.Infof("%s found no other file to show and show their own alone\n", english.Plural(r.NoContext, "record", ""))
+		s.Infof("%s found no other file to show and %s alone\n",
+			english.Plural(r.NoContext, "record", ""), english.PluralWord(r.NoContext, "shows its own", "show their own"))
 	}
 	if r.Unshown > 0 {
-		s.Infof("%s lose their context: %s has no tokens for other files\n", english.Plural(r.Unshown, "record", ""), o.Family)
+		s.Infof("%s %s context: %s has no tokens for other files\n",
+			english.Plural(r.Unshown, "record", ""), english.PluralWord(r.Unshown, "loses its", "lose their"), o.Family)
 	}
 	if r.OverBudget > 0 {
 		s.Infof("%s left out: no window fits %d tokens\n", english.Plural(r.OverBudget, "record", ""), o.MaxTokens)

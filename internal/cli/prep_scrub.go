@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/dataset"
@@ -117,7 +118,7 @@ func (o *scrubOptions) run(ctx context.Context, s *ui.Streams, paths []string) e
 		return err
 	}
 	talkTally(s, "found, by rule", report.Redacted)
-	s.Printf("%s: %d records, %d left out\n", o.out, report.Records, report.Dropped)
+	s.Printf("%s: %s, %d left out\n", o.out, english.Plural(report.Records, "record", ""), report.Dropped)
 	if err := s.Event("summary", report); err != nil {
 		return err
 	}

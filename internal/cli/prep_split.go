@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/llama"
@@ -187,7 +188,7 @@ func (o *splitOptions) runPart(ctx context.Context, s *ui.Streams, bar *byteProg
 		return splitFailure(err)
 	}
 	talkTally(s, "left out", r.Dropped)
-	s.Printf("%s: %d records in %d blocks, part %s\n", r.Path, r.Records, r.Blocks, r.Shard)
+	s.Printf("%s: %s in %s, part %s\n", r.Path, english.Plural(r.Records, "record", ""), english.Plural(r.Blocks, "block", ""), r.Shard)
 	return s.Event("summary", r)
 }
 
@@ -230,8 +231,8 @@ func (o *splitOptions) talk(s *ui.Streams, m *split.Manifest) {
 	}
 	talkLeak(s, m)
 	for _, out := range m.Outputs {
-		s.Printf("%s: %d records in %d groups (%s)\n",
-			filepath.Join(o.OutDir, out.Path), out.Records, out.Groups, kindCounts(out.Kinds))
+		s.Printf("%s: %s in %s (%s)\n", filepath.Join(o.OutDir, out.Path),
+			english.Plural(out.Records, "record", ""), english.Plural(out.Groups, "group", ""), kindCounts(out.Kinds))
 	}
 }
 

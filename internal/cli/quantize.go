@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -116,8 +117,9 @@ func (o *quantizeOptions) report(s *ui.Streams, before, after stats, fallbacks [
 		Tensors:       after.types, Fallbacks: fallbacks,
 	}
 	if len(fallbacks) > 0 {
-		s.Infof("qlora: %d tensors are too narrow for the type that %s gives them and fell back: %s (--json lists them)\n",
-			len(fallbacks), o.kind, countList(fallbackTypes(fallbacks)))
+		n := len(fallbacks)
+		s.Infof("qlora: %s %s too narrow for the type that %s gives %s and fell back: %s (--json lists them)\n", english.Plural(n, "tensor", ""),
+			english.PluralWord(n, "is", "are"), o.kind, english.PluralWord(n, "it", "them"), countList(fallbackTypes(fallbacks)))
 	}
 	s.Printf("%s: %s to %s, %.2f bits per weight (%s)\n", o.out, humanize.IBytes(uint64(before.bytes)),
 		humanize.IBytes(uint64(after.bytes)), sum.BitsPerWeight, countList(after.types))

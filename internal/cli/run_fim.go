@@ -83,7 +83,8 @@ func (f fimPrompt) tokens(c *llama.Context, predict int, s *ui.Streams) ([]int32
 	}
 	before, after := fitAround(len(prefix), len(suffix), room)
 	if dropped := len(prefix) + len(suffix) - before - after; dropped > 0 {
-		s.Infof("qlora: %d tokens far from the gap were left out; a larger --ctx-size keeps more\n", dropped)
+		s.Infof("qlora: %s far from the gap %s left out; a larger --ctx-size keeps more\n",
+			english.Plural(dropped, "token", ""), english.PluralWord(dropped, "was", "were"))
 	}
 	return special.Prompt(v, prefix[len(prefix)-before:], suffix[:after]), nil
 }

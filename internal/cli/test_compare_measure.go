@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/evaluate"
 	"github.com/qlora/qlora/internal/evaluate/comparison"
@@ -74,7 +76,8 @@ func (o *compareOptions) passages(m *llama.Model, s *ui.Streams, limit int) ([][
 		err = ui.Fail(ui.ExitInvalid, fmt.Errorf("the general text %s holds no passage of two tokens", o.general), "leave general text out with --no-general")
 	}
 	if cut > 0 {
-		s.Warnf("%d passages of the general text are longer than the context of %d tokens, and their ends are left out", cut, limit)
+		s.Warnf("%s of the general text %s longer than the context of %d tokens, and %s left out",
+			english.Plural(cut, "passage", ""), english.PluralWord(cut, "is", "are"), limit, english.PluralWord(cut, "its end is", "their ends are"))
 	}
 	return passages, err
 }

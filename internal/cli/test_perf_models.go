@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -288,7 +289,7 @@ func (o *perfOptions) place(s *ui.Streams, path string, m perf.Options, b perf.B
 	case m.Device == "":
 		return m, nil
 	}
-	s.Infof("qlora: %s: %d of %d layers on the GPU, %s planned there and %s in the machine's memory\n", filepath.Base(path), fit.Layers, fit.Of, ui.Size(fit.Device), ui.Size(fit.Host))
+	s.Infof("qlora: %s: %d of %s on the GPU, %s planned there and %s in the machine's memory\n", filepath.Base(path), fit.Layers, english.Plural(fit.Of, "layer", ""), ui.Size(fit.Device), ui.Size(fit.Host))
 	if m.GPULayers = fit.Layers; fit.Layers == 0 {
 		m.Device = ""
 	}

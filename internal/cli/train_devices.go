@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/config"
@@ -51,7 +52,7 @@ func rankDevice(devices []string, w *dist.World) (string, error) {
 	case len(devices) == 0:
 		return "", nil
 	case at >= len(devices):
-		return "", fmt.Errorf("--devices names %d devices, and this is rank %d of its machine, from 0", len(devices), at)
+		return "", fmt.Errorf("--devices names %s, and this is rank %d of its machine, from 0", english.Plural(len(devices), "device", ""), at)
 	}
 	return devices[at], nil
 }

@@ -62,16 +62,16 @@ func (j *trainJob) describe(dryRun bool) error {
 	}
 	r, plan := j.r, j.plan()
 	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
-	j.s.Printf("tokens per step: %s = %d micro-batches x %d rows x %d tokens\n",
-		humanize.Comma(int64(plan.TokensPerStep)), r.GradAccum, r.MicroBatchSize, j.length)
+	j.s.Printf("tokens per step: %s = %s x %s x %d tokens\n", humanize.Comma(int64(plan.TokensPerStep)),
+		english.Plural(r.GradAccum, "micro-batch", "micro-batches"), english.Plural(r.MicroBatchSize, "row", ""), j.length)
 	say := j.s.Infof
 	if dryRun {
 		say = j.s.Printf
 	}
 	say("memory by arithmetic: %s\n", j.memory)
 	if plan.BudgetBytes > 0 {
-		say("of a budget of %s, with %d of %d layers on %s and %d rows to a micro-batch\n",
-			ui.Size(plan.BudgetBytes), plan.ResidentLayers, plan.Layers, plan.Device, plan.MicroBatchSize)
+		say("of a budget of %s, with %d of %s on %s and %s to a micro-batch\n", ui.Size(plan.BudgetBytes),
+			plan.ResidentLayers, english.Plural(plan.Layers, "layer", ""), plan.Device, english.Plural(plan.MicroBatchSize, "row", ""))
 	}
 	return j.s.Event("plan", plan)
 }

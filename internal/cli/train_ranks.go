@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
 
 	"github.com/qlora/qlora/internal/config"
@@ -56,7 +57,7 @@ func runRank(cmd *cobra.Command, o trainOptions, world dist.World, s *ui.Streams
 	if err != nil {
 		return err
 	}
-	s.Infof("waiting for %d ranks at %s\n", world.Size, world.Addr)
+	s.Infof("waiting for %s at %s\n", english.Plural(world.Size, "rank", ""), world.Addr)
 	g, err := dist.Join(ctx, world, dist.Options{Join: patience, Listener: listener})
 	if errors.Is(err, context.Canceled) {
 		return ui.Fail(ui.ExitInterrupted, errors.New("interrupted before training began"))

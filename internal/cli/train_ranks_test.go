@@ -257,7 +257,7 @@ func TestRanksOfBadUse(t *testing.T) {
 		{append(torchrunEnv(1, 2, freePort(t)), joinVar+"=1"), "", ui.ExitFailure, "no answer within 1s"},
 		{append(torchrunEnv(0, 2, freePort(t)), joinVar+"=1"), "", ui.ExitFailure, "rank 1 did not come within 1s"},
 		{append(torchrunEnv(1, 2, freePort(t)), joinVar+"=soon"), "", ui.ExitUsage, joinVar},
-		{torchrunEnv(1, 2, freePort(t)), "--devices cpu", ui.ExitUsage, "--devices names 1 devices"},
+		{torchrunEnv(1, 2, freePort(t)), "--devices cpu", ui.ExitUsage, "--devices names 1 device,"},
 	} {
 		p := start(t, c.env, rankArgs("mine", strings.Fields(c.args)...)...)
 		if code := p.code(t); code != c.code || !strings.Contains(p.err.String(), c.want) {

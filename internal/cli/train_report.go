@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dustin/go-humanize/english"
 	"github.com/rs/zerolog"
 
 	"github.com/qlora/qlora/internal/runlog"
@@ -190,7 +191,8 @@ func (p *reporter) evaluation(e train.Evaluation) error {
 	if e.Best && e.Step > 0 {
 		best = "  best so far"
 	}
-	p.line("step %d/%d  eval loss %.4f  perplexity %.3f over %d tokens%s\n", e.Step, p.total, e.Loss, math.Exp(e.Loss), e.Tokens, best)
+	p.line("step %d/%d  eval loss %.4f  perplexity %.3f over %s%s\n", e.Step, p.total, e.Loss, math.Exp(e.Loss),
+		english.Plural(int(e.Tokens), "token", ""), best)
 	p.log.Info().Int("step", e.Step).Float64("eval_loss", e.Loss).Int64("tokens", e.Tokens).Bool("best", e.Best).
 		Dur("took", e.Took).Msg("eval")
 	return errors.Join(p.run.Write(m), p.s.Event("metrics", m), p.scalars(e.Step, m.Time, []scalar{{"eval/loss", e.Loss}}))

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/checkpoint"
 	"github.com/qlora/qlora/internal/lora"
 	"github.com/qlora/qlora/internal/runlog"
@@ -44,7 +46,8 @@ func newTrainSummary(name string, r *train.Result) *trainSummary {
 
 // print says the result in words.
 func (m *trainSummary) print(s *ui.Streams) {
-	s.Printf("done: %s after %d steps, %d trained tokens, train loss %.4f\n", m.Reason, m.Steps, m.TrainedTokens, m.TrainLoss)
+	s.Printf("done: %s after %s, %s, train loss %.4f\n", m.Reason, english.Plural(m.Steps, "step", ""),
+		english.Plural(int(m.TrainedTokens), "trained token", ""), m.TrainLoss)
 	if m.EvalLossBefore != nil && m.EvalLoss != nil {
 		before, after := *m.EvalLossBefore, *m.EvalLoss
 		s.Printf("eval loss %.4f -> %.4f (%+.1f %%)", before, after, 100*(after-before)/before)

@@ -78,7 +78,7 @@ func readBytes(t *testing.T, path string) []byte {
 func TestTrainWritesEverything(t *testing.T) {
 	tinyRun(t)
 	out, errOut := mustRun(t, tinyArgs("--name", "mine")...)
-	for _, want := range []string{"samples 24", "masked", "first sample (train.jsonl:1)", "[[there 0 in the fun<|im_end|>", "tokens per step: 128 = 2 micro-batches x 1 rows x 64 tokens", "eval loss"} {
+	for _, want := range []string{"samples 24", "masked", "first sample (train.jsonl:1)", "[[there 0 in the fun<|im_end|>", "tokens per step: 128 = 2 micro-batches x 1 row x 64 tokens", "eval loss"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("standard output lacks %q:\n%s", want, out)
 		}

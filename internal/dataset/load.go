@@ -10,6 +10,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -232,14 +234,18 @@ func (l *loader) empty() error {
 	}
 	switch {
 	case r.Untrained > 0:
-		return fmt.Errorf("no token of the data carries loss: all %d records are masked whole (loss on %s)", r.Untrained, r.Loss)
+		return fmt.Errorf("no token of the data carries loss: %s masked whole (loss on %s)", allRecords(r.Untrained), r.Loss)
 	case r.OverLength.Dropped > 0:
-		return fmt.Errorf("all %d records are longer than %d tokens and were dropped", r.OverLength.Dropped, r.OverLength.Limit)
+		return fmt.Errorf("%s longer than %d tokens and dropped", allRecords(r.OverLength.Dropped), r.OverLength.Limit)
 	case r.SkippedLines > 0 && records == 0:
-		return fmt.Errorf("none of %d lines could be used; the first, %s:%d: %s",
-			r.SkippedLines, r.Skipped[0].File, r.Skipped[0].Line, r.Skipped[0].Reason)
+		return fmt.Errorf("none of %s could be used; the first, %s:%d: %s",
+			english.Plural(r.SkippedLines, "line", ""), r.Skipped[0].File, r.Skipped[0].Line, r.Skipped[0].Reason)
 	}
 	return fmt.Errorf("%s holds no records", l.o.Sources[0].Path)
+}
+
+func allRecords(n int) string {
+	return english.PluralWord(n, "the one record is", fmt.Sprintf("all %d records are", n))
 }
 
 // explain gives an error its exit code and the next thing to try.

@@ -173,8 +173,8 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"text.jsonl: text, 1 samples, 10 tokens, weight 0.5\n", "samples 1, tokens 10, trained 9 (loss on assistant), masked 10.0 %, longest 10\n",
-		"over-length (more than 10 tokens): 3, 2 dropped, 1 truncated, 122 tokens lost\n", "skipped 1 lines:\n", "text.jsonl:2: broken JSON",
+		"text.jsonl: text, 1 sample, 10 tokens, weight 0.5\n", "samples 1, tokens 10, trained 9 (loss on assistant), masked 10.0 %, longest 10\n",
+		"over-length (more than 10 tokens): 3, 2 dropped, 1 truncated, 122 tokens lost\n", "skipped 1 line:\n", "text.jsonl:2: broken JSON",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("report\n%s lacks %q", b.String(), want)
@@ -199,7 +199,7 @@ func TestPreview(t *testing.T) {
 	}
 	long := Sample{Tokens: make([]int32, 5000), Train: make([]bool, 5000), File: "f", Line: 1}
 	streams.Color = false
-	if got := Preview(&long, tok, streams); !strings.Contains(got, "… 4200 tokens …") || strings.ContainsRune(got, 0) {
+	if got := Preview(&long, tok, streams); !strings.Contains(got, "… 4,200 tokens …") || strings.ContainsRune(got, 0) {
 		t.Errorf("long preview of %d bytes", len(got))
 	}
 }

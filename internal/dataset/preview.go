@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -16,12 +18,12 @@ const previewTokens = 400
 func Preview(s *Sample, t Tokenizer, streams *ui.Streams) string {
 	var b strings.Builder
 	n := len(s.Tokens)
-	fmt.Fprintf(&b, "first sample (%s), %d tokens, %d trained, marked %s:\n", s.Where(), n, s.Trained(), paintRun("so", true, streams))
+	fmt.Fprintf(&b, "first sample (%s), %s, %d trained, marked %s:\n", s.Where(), english.Plural(n, "token", ""), s.Trained(), paintRun("so", true, streams))
 	if n <= 2*previewTokens {
 		writeRuns(&b, s.Tokens, s.Train, t, streams)
 	} else {
 		writeRuns(&b, s.Tokens[:previewTokens], s.Train[:previewTokens], t, streams)
-		fmt.Fprintf(&b, "\n… %d tokens …\n", n-2*previewTokens)
+		fmt.Fprintf(&b, "\n… %s …\n", english.Plural(n-2*previewTokens, "token", ""))
 		writeRuns(&b, s.Tokens[n-previewTokens:], s.Train[n-previewTokens:], t, streams)
 	}
 	b.WriteByte('\n')

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // maxListed is how many skipped lines a report names; the others are counted.
@@ -153,7 +154,7 @@ func (r *Report) count(file *FileReport, out outcome) {
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Files {
-		fmt.Fprintf(&b, "data: %s: %s, %s samples, %s tokens", f.Path, f.kinds(), number(f.Samples), number(f.Tokens))
+		fmt.Fprintf(&b, "data: %s: %s, %s, %s", f.Path, f.kinds(), english.Plural(f.Samples, "sample", ""), english.Plural(int(f.Tokens), "token", ""))
 		if f.Weight != 1 {
 			fmt.Fprintf(&b, ", weight %g", f.Weight)
 		}
@@ -186,27 +187,29 @@ func (r *Report) writeOverLength(b *strings.Builder) {
 		}
 	}
 	if o.Pieces > 0 {
-		fmt.Fprintf(b, " into %s samples", number(o.Pieces))
+		fmt.Fprintf(b, " into %s", english.Plural(o.Pieces, "sample", ""))
 	}
-	fmt.Fprintf(b, ", %s tokens lost\n", number(o.Lost))
+	fmt.Fprintf(b, ", %s lost\n", english.Plural(int(o.Lost), "token", ""))
 }
 
 func (r *Report) writeNotes(b *strings.Builder) {
 	if r.Untrained > 0 {
-		fmt.Fprintf(b, "left out: %s records without a token to train on\n", number(r.Untrained))
+		fmt.Fprintf(b, "left out: %s without a token to train on\n", english.Plural(r.Untrained, "record", ""))
 	}
 	if r.OpenTurns > 0 {
-		fmt.Fprintf(b, "warning: %s assistant turns end without an end token: the model will not learn to stop\n", number(r.OpenTurns))
+		fmt.Fprintf(b, "warning: %s %s without an end token: the model will not learn to stop\n",
+			english.Plural(r.OpenTurns, "assistant turn", ""), english.PluralWord(r.OpenTurns, "ends", "end"))
 	}
 	if r.LostCalls > 0 {
-		fmt.Fprintf(b, "warning: the chat template leaves out the tool calls of %s assistant turns", number(r.LostCalls))
+		fmt.Fprintf(b, "warning: the chat template leaves out the tool calls of %s", english.Plural(r.LostCalls, "assistant turn", ""))
 		if r.Loss != LossAll {
 			b.WriteString("; those that say nothing else are not trained on")
 		}
 		b.WriteByte('\n')
 	}
 	if r.LostContexts > 0 {
-		fmt.Fprintf(b, "note: %s fill-in-the-middle records lose their context files, for which the model has no tokens\n", number(r.LostContexts))
+		fmt.Fprintf(b, "note: %s %s context files, for which the model has no tokens\n",
+			english.Plural(r.LostContexts, "fill-in-the-middle record", ""), english.PluralWord(r.LostContexts, "loses its", "lose their"))
 	}
 	if r.Dated {
 		b.WriteString("note: the chat template prints the date, so tokens differ from day to day\n")
@@ -214,7 +217,7 @@ func (r *Report) writeNotes(b *strings.Builder) {
 	if r.SkippedLines == 0 {
 		return
 	}
-	fmt.Fprintf(b, "skipped %s lines:\n", number(r.SkippedLines))
+	fmt.Fprintf(b, "skipped %s:\n", english.Plural(r.SkippedLines, "line", ""))
 	for _, s := range r.Skipped {
 		fmt.Fprintf(b, "  %s:%d: %s\n", s.File, s.Line, s.Reason)
 	}

@@ -46,7 +46,7 @@ func (p Plan) String() string {
 		text += " + CUDA " + ui.Size(p.Runtime)
 	}
 	if p.Resident < p.Layers {
-		text += fmt.Sprintf(" + slots %s for the %d of %d layers (%s) that stay in host memory", ui.Size(p.Slots), p.Layers-p.Resident, p.Layers, ui.Size(p.Streamed))
+		text += fmt.Sprintf(" + slots %s for %d of %s (%s) in host memory", ui.Size(p.Slots), p.Layers-p.Resident, english.Plural(p.Layers, "layer", ""), ui.Size(p.Streamed))
 	}
 	return text
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // plotWidth is the width of pictures in units of their viewBox. They are
@@ -147,8 +149,8 @@ func (v Result) SamplePlot() template.HTML {
 			continue
 		}
 		h := max(1, float64(n)/float64(most)*(height-34))
-		fmt.Fprintf(&d.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%d samples</title></rect>`,
-			plotLeft+float64(i)*width+0.5, float64(height-22)-h, width-1, h, n)
+		fmt.Fprintf(&d.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
+			plotLeft+float64(i)*width+0.5, float64(height-22)-h, width-1, h, english.Plural(n, "sample", ""))
 	}
 	return d.html()
 }
@@ -175,7 +177,7 @@ func (r *Report) LanguagePlot() template.HTML {
 	}
 	for i, l := range r.Base.FIM.Languages {
 		y := float64(i*group) + 15
-		d.text(plotLeft, y, "start", "name", fmt.Sprintf("%s, %d gaps", shortName(l.Name), l.Gaps))
+		d.text(plotLeft, y, "start", "name", shortName(l.Name)+", "+english.Plural(l.Gaps, "gap", ""))
 		for j, f := range all {
 			d.languageBar(a, y+5+float64(j*barHeight), barHeight-3, f, f.FIM.Languages[i], j)
 		}

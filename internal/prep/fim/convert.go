@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/shard"
 )
@@ -41,7 +43,7 @@ func Convert(ctx context.Context, o Options) (*Report, error) {
 		}
 	}
 	if report.Used == 0 && o.Shard.Whole() {
-		return report, fmt.Errorf("%w among %d files", ErrNothing, report.Files)
+		return report, fmt.Errorf("%w among %s", ErrNothing, english.Plural(report.Files, "file", ""))
 	}
 	result, err := out.commit(report.Left)
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -18,10 +20,10 @@ const (
 // Lines that hold a part of the middle have the mark of training.
 func (p *printer) fim(r *dataset.Record) {
 	for _, f := range r.Context() {
-		p.heading(fmt.Sprintf("context %s, %s", f.Path, count(lineCount(f.Content), "line")), ui.Dim)
+		p.heading(fmt.Sprintf("context %s, %s", f.Path, english.Plural(lineCount(f.Content), "line", "")), ui.Dim)
 	}
 	prefix, middle, suffix := r.Field("prefix"), r.Field("middle"), r.Field("suffix")
-	p.heading(fmt.Sprintf("hole of %s, %s", count(lineCount(middle), "line"), count(len(middle), "byte")), ui.Green)
+	p.heading(fmt.Sprintf("hole of %s, %s", english.Plural(lineCount(middle), "line", ""), english.Plural(len(middle), "byte", "")), ui.Green)
 
 	before, open := cutLast(prefix)
 	rest, after := cutFirst(suffix)

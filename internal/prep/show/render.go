@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/ui"
@@ -72,7 +73,7 @@ var labels = []string{"source", "session", "repo", "path", "lang", "span_kind", 
 func (p *printer) header(v *View) {
 	title := fmt.Sprintf("%s:%d  record %d, %s", clean(v.File), v.Line, v.Index, v.Record.Kind)
 	if q := v.Sequence; q != nil {
-		title += fmt.Sprintf(", %s, %s trained", count(len(q.Tokens), "token"), humanize.Comma(int64(q.Trained())))
+		title += fmt.Sprintf(", %s, %s trained", english.Plural(len(q.Tokens), "token", ""), humanize.Comma(int64(q.Trained())))
 	}
 	p.b.WriteString(p.paint.Paint(ui.Bold, title) + "\n")
 	var parts []string
@@ -90,7 +91,7 @@ func (p *printer) header(v *View) {
 		}
 	}
 	if q := v.Sequence; q != nil && q.LostCalls > 0 {
-		fmt.Fprintf(&p.b, "note: the chat template leaves out the tool calls of %s\n", count(q.LostCalls, "turn"))
+		fmt.Fprintf(&p.b, "note: the chat template leaves out the tool calls of %s\n", english.Plural(q.LostCalls, "turn", ""))
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 )
 
 // cut says how much of a long text is shown: so many lines from its start and
@@ -33,8 +33,8 @@ func (c cut) apply(text string) []shownLine {
 	for _, l := range left {
 		chars += utf8.RuneCountInString(l)
 	}
-	out = append(out, shownLine{note: true, text: fmt.Sprintf("... %s, %s characters ...",
-		count(len(left), "line"), humanize.Comma(int64(chars)))})
+	out = append(out, shownLine{note: true, text: fmt.Sprintf("... %s, %s ...",
+		english.Plural(len(left), "line", ""), english.Plural(chars, "character", ""))})
 	return c.lines(out, lines[len(lines)-c.tail:])
 }
 
@@ -49,16 +49,9 @@ func (c cut) lines(out []shownLine, lines []string) []shownLine {
 		l = clean(strings.TrimSuffix(l, "\r"))
 		if n := utf8.RuneCountInString(l); c.line > 0 && n > c.line {
 			r := []rune(l)
-			l = fmt.Sprintf("%s ... %s characters ...", string(r[:c.line]), humanize.Comma(int64(n-c.line)))
+			l = fmt.Sprintf("%s ... %s ...", string(r[:c.line]), english.Plural(n-c.line, "character", ""))
 		}
 		out = append(out, shownLine{text: l})
 	}
 	return out
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return humanize.Comma(int64(n)) + " " + noun + "s"
 }

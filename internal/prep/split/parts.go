@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/prep"
 	"github.com/qlora/qlora/internal/prep/shard"
@@ -250,11 +251,11 @@ func openParts(o Options, want partHeader) (parts []*partReader, err error) {
 func (h partHeader) matches(want partHeader, count int) error {
 	switch {
 	case h.Count != count:
-		return fmt.Errorf("it is one of %d parts, others of %d", h.Count, count)
+		return fmt.Errorf("it is one of %s, others of %d", english.Plural(h.Count, "part", ""), count)
 	case h.Options != want.Options:
 		return errors.New("it was made with other options")
 	case len(h.Inputs) != len(want.Inputs):
-		return fmt.Errorf("it was made of %d inputs, not %d", len(h.Inputs), len(want.Inputs))
+		return fmt.Errorf("it was made of %s, not %d", english.Plural(len(h.Inputs), "input", ""), len(want.Inputs))
 	}
 	for i, in := range h.Inputs {
 		if in != want.Inputs[i] {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/dustin/go-humanize/english"
+
 	"github.com/qlora/qlora/internal/prep"
 )
 
@@ -146,7 +148,7 @@ func (x *index) choose(ctx context.Context) (*division, error) {
 	case 0:
 		return nil, ErrNothing
 	case 1:
-		return nil, fmt.Errorf("%w: %d records in one group", ErrOneGroup, len(d.members(&d.list[0])))
+		return nil, fmt.Errorf("%w: %s in one group", ErrOneGroup, english.Plural(len(d.members(&d.list[0])), "record", ""))
 	}
 	for _, kind := range x.assign(d, x.o.EvalFrac) {
 		x.m.note("all records of kind " + kind + " belong together: they are in " + TrainFile + " only")
@@ -176,7 +178,8 @@ func (x *index) noteLargest(d *division) {
 		x.m.note(fmt.Sprintf("one group holds %d of %d records: the division is coarse", largest, total))
 	}
 	if x.m.Uncompared > 0 {
-		x.m.note(fmt.Sprintf("%d comparisons among very many similar records were not made", x.m.Uncompared))
+		x.m.note(fmt.Sprintf("%d %s not made", x.m.Uncompared,
+			english.PluralWord(int(x.m.Uncompared), "comparison among very many similar records was", "comparisons among very many similar records were")))
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/dustin/go-humanize/english"
 )
 
 // Picture is the size of a histogram, in units of the viewBox.
@@ -64,8 +66,8 @@ func drawHistogram(l *Lengths, unit string, p Picture, style string) string {
 	}
 	step := niceStep(most)
 	h.top = max(step, (most+step-1)/step*step)
-	fmt.Fprintf(&h.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="Histogram of the lengths of %s samples">`,
-		p.Width, p.Height, comma(l.Count()))
+	fmt.Fprintf(&h.b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" role="img" aria-label="Histogram of the lengths of %s">`,
+		p.Width, p.Height, english.Plural(int(l.Count()), "sample", ""))
 	if style != "" {
 		fmt.Fprintf(&h.b, `<style>%s</style><rect class="q-page" width="%d" height="%d"/>`, style, p.Width, p.Height)
 	}
@@ -143,8 +145,8 @@ func (h *histogram) bars() {
 		}
 		x, width := h.edge(i)+0.5, max(1, h.edge(i+1)-h.edge(i)-1)
 		height := max(1, h.floor()-h.y(b.Samples)) // what is not nothing is seen
-		fmt.Fprintf(&h.b, `<rect class="q-bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s tokens: %s samples</title></rect>`,
-			x, h.floor()-height, width, height, b.label(), comma(b.Samples))
+		fmt.Fprintf(&h.b, `<rect class="q-bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s tokens: %s</title></rect>`,
+			x, h.floor()-height, width, height, b.label(), english.Plural(int(b.Samples), "sample", ""))
 	}
 }
 

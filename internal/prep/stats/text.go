@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -129,7 +130,7 @@ func (t *textWriter) names(r *Report) {
 	t.b.WriteByte('\n')
 	var roles []string
 	for _, s := range g.Roles {
-		roles = append(roles, fmt.Sprintf("%s %s (%s characters)", s.Role, comma(s.Messages), comma(s.Characters)))
+		roles = append(roles, fmt.Sprintf("%s %s (%s)", s.Role, comma(s.Messages), english.Plural(int(s.Characters), "character", "")))
 	}
 	t.list("roles", roles)
 	t.list("languages", countParts(g.Languages))
@@ -201,15 +202,16 @@ func (t *textWriter) longest(places []Place) {
 func (t *textWriter) notes(r *Report) {
 	g := r.All
 	for _, n := range []struct {
-		count int64
-		text  string
+		count     int64
+		one, many string
 	}{
-		{g.Untrained, "samples have no token to train on; training leaves them out"},
-		{g.OpenTurns, "assistant turns end without an end token: the model will not learn to stop"},
-		{g.LostCalls, "assistant turns have tool calls that the chat template leaves out"},
+		{g.Untrained, "sample has no token to train on; training leaves it out", "samples have no token to train on; training leaves them out"},
+		{g.OpenTurns, "assistant turn ends without an end token: the model will not learn to stop",
+			"assistant turns end without an end token: the model will not learn to stop"},
+		{g.LostCalls, "assistant turn has tool calls that the chat template leaves out", "assistant turns have tool calls that the chat template leaves out"},
 	} {
 		if n.count > 0 {
-			fmt.Fprintf(t.b, "note: %s %s\n", comma(n.count), n.text)
+			fmt.Fprintf(t.b, "note: %s %s\n", comma(n.count), english.PluralWord(int(n.count), n.one, n.many))
 		}
 	}
 	if t.o.Brief || r.Skipped == 0 {
