@@ -62,7 +62,7 @@ func TestImportedAdaptersComputeAsInPEFT(t *testing.T) {
 	for _, arch := range []string{"llama", "qwen2"} {
 		dir := filepath.Join("testdata", "handover", arch)
 		base := filepath.Join("..", "engine", "testdata", arch+".gguf")
-		out := filepath.Join(t.TempDir(), "adapter.gguf")
+		out := filepath.Join(t.TempDir(), "new", "adapter.gguf") // the folder is made
 		mustRun(t, "import", dir, "--base", base, "--out", out)
 		var tokens []int32
 		for field := range strings.FieldsSeq(string(readBytes(t, filepath.Join(dir, "tokens.txt")))) {
@@ -140,6 +140,7 @@ func TestExportToOllama(t *testing.T) {
 	if text := string(readBytes(t, filepath.Join(out, "README.md"))); strings.Contains(text, filepath.Dir(base)) || !strings.Contains(text, "ollama create") {
 		t.Errorf("the card:\n%s", text)
 	}
+	merged = filepath.Join(filepath.Dir(merged), "new", "out.gguf") // the folder is made
 	mustRun(t, "merge", "-m", base, "--lora", adapter, "-o", merged)
 	out = filepath.Join(t.TempDir(), "merged")
 	mustRun(t, "export", "--to", "ollama", merged, "--out", out, "--link", "--num-ctx", "99", "--license", "mine alone", "--stop", "x", "--no-system", "--temperature", "0")

@@ -91,6 +91,9 @@ func (o *importOptions) run(dir string, s *ui.Streams) (err error) {
 	if a.Name == "" {
 		a.Name = filepath.Base(filepath.Clean(dir))
 	}
+	if err := makeFolder(o.out); err != nil {
+		return err
+	}
 	if err := lora.WriteAdapter(o.out, a, base); err != nil {
 		return err
 	}

@@ -124,6 +124,9 @@ func (o *initOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return ui.Fail(ui.ExitInvalid, err, "give more text, or a smaller --vocab-size")
 	}
+	if err := makeFolder(o.out); err != nil {
+		return err
+	}
 	parameters, err := newmodel.Write(o.out, newmodel.Config{
 		Shape: shape, Init: o.init, Vocab: vocab, Name: o.name, License: o.license,
 	})

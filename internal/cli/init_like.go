@@ -79,6 +79,9 @@ func (o *initOptions) runLike(ctx context.Context, cmd *cobra.Command, s *ui.Str
 	if c.Vocabulary, err = o.like.vocabulary(c.Preset.Vocab); err != nil {
 		return err
 	}
+	if err := makeFolder(o.out); err != nil {
+		return err
+	}
 	made, err := writeSynthetic(ctx, s, o.out, c)
 	if err != nil {
 		return err

@@ -95,6 +95,9 @@ func (o *mergeOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err := recordAdapters(plan, base, adapters, s); err != nil {
 		return err
 	}
+	if err := makeFolder(o.out); err != nil {
+		return err
+	}
 	report := newMergeReport(s, o, plan)
 	progress := ui.NewProgress(s, plan.Bytes(), "merge", "B")
 	err = plan.Merge(ctx, o.out, mergeKernels(), lora.MergeOptions{Threads: o.threads, Report: report.tensor, Progress: progress.Add})

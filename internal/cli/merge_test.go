@@ -299,7 +299,7 @@ func TestMergeBadInput(t *testing.T) {
 		{base, wide, nil, 4, []string{"wide.gguf", "base.gguf", "blk.0.attn_q.weight is 64 x 64"}},
 		{base, adapter + ":nan", nil, 2, []string{"finite"}},
 		{base, adapter, []string{"--type", "q9"}, 2, []string{"q9", "q4_k_m"}},
-		{base, adapter, []string{"--type", "q6_k", "-o", filepath.Join(dir, "none", "x.gguf")}, 1, []string{"none"}},
+		{base, adapter, []string{"--type", "q6_k", "-o", filepath.Join(text, "x.gguf")}, 1, []string{"make the folder of", "hint: name a file in another folder"}},
 		{"", adapter, nil, 2, []string{"-m"}},
 	} {
 		args := append([]string{"merge", "-m", tt.model, "--lora", tt.adapter, "-o", out}, tt.extra...)

@@ -83,6 +83,9 @@ func (o *quantizeOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return openError(err, o.model)
 	}
+	if err := makeFolder(o.out); err != nil {
+		return err
+	}
 	watch := quantizeWatch{progress: ui.NewProgress(s, int64(before.count), "quantize", "tensors")}
 	llama.SetLog(llama.LevelInfo, watch.line)
 	defer logLlama(ctx)

@@ -2,7 +2,8 @@ package cli
 
 // formatsText is the topic formats.
 const formatsText = `Files that qlora reads and writes. All text is UTF-8. A file is written beside
-its place, synced and renamed: it is there whole or not at all.
+its place, synced and renamed: it is there whole or not at all. A folder that is
+missing on the way to it is made.
 
 Models (.gguf):
   GGUF of version 2 and 3, little-endian, as llama.cpp reads it. Of a split

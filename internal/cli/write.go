@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/qlora/qlora/internal/ui"
 )
 
 // writeWhole replaces the file at path in one step: after a crash it holds the
@@ -25,6 +27,14 @@ func writeWhole(path string, text []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// makeFolder makes the folder that out is to be in, as export and prep do.
+func makeFolder(out string) error {
+	if err := os.MkdirAll(filepath.Dir(out), 0o777); err != nil {
+		return ui.Fail(ui.ExitFailure, fmt.Errorf("make the folder of %s: %w", out, err), "name a file in another folder with -o")
+	}
+	return nil
 }
 
 // writeSummary writes v as indented JSON.
