@@ -71,7 +71,7 @@ func TestTrainTakesFewerRowsThatFit(t *testing.T) {
 	if !strings.Contains(errOut(), "each step takes 15 micro-batches of 2 rows instead of 5") {
 		t.Errorf("it was not said: %q", errOut())
 	}
-	text, err := j.settings()
+	text, err := settingsText(j.r)
 	if err != nil || !strings.Contains(string(text), "micro-batch-size: 2\ngrad-accum: 15\n") || !strings.Contains(string(text), "vram-budget: 8GiB") {
 		t.Errorf("the settings do not hold it: %v\n%s", err, text)
 	}

@@ -34,7 +34,7 @@ func (o *trainOptions) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&o.config, "config", "", "YAML `file` of settings; flags win over it")
 	addSettingFlags(flags, &o.settings)
 	flags.StringVar(&o.resume, "resume", "", "continue from a `checkpoint`: last, best, or the folder of one or of a run")
-	flags.BoolVar(&o.force, "force", false, "put an existing run of that name aside and start anew")
+	flags.BoolVar(&o.force, "force", false, "put an existing run of that name aside, as NAME.1, and start anew")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "report on the data and the plan, and stop before training")
 	o.addDeviceFlags(flags)
 }

@@ -205,17 +205,16 @@ func (j *trainJob) writeSettings(resumed bool) error {
 			return fmt.Errorf("withdraw the earlier summary: %w", err)
 		}
 	}
-	text, err := j.settings()
+	text, err := settingsText(j.r)
 	if err != nil {
 		return err
 	}
 	return writeWhole(filepath.Join(j.r.Output, configFile), text)
 }
 
-// settings is the resolved settings as a file. A folder that follows from the
-// name is left out, so that --config FILE --name OTHER goes elsewhere.
-func (j *trainJob) settings() ([]byte, error) {
-	r := j.r
+// settingsText is the resolved settings as a file. A folder that follows from
+// the name is left out, so that --config FILE --name OTHER goes elsewhere.
+func settingsText(r config.Run) ([]byte, error) {
 	if r.Output == defaultOutput(r.Name) {
 		r.Output = ""
 	}
@@ -223,7 +222,7 @@ func (j *trainJob) settings() ([]byte, error) {
 }
 
 func (j *trainJob) runLoop(ctx context.Context, loop *train.Loop, from *checkpoint.Checkpoint, rep *reporter) (*trainSummary, error) {
-	if text, err := j.settings(); err != nil {
+	if text, err := settingsText(j.r); err != nil {
 		return nil, err
 	} else if err := rep.run.WriteConfig(text); err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -91,11 +90,11 @@ func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
 		return err
 	}
 	defer release()
-	aside, err := setAside(f.output)
+	aside, err := f.putAside(s)
 	if err != nil {
 		return err
 	}
-	s.Infof("put the earlier run aside: %s\n", aside)
+	s.Infof("put the earlier run aside: %s\n", aside.output)
 	return nil
 }
 
@@ -103,22 +102,6 @@ func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
 func (f runFolders) occupied() bool {
 	found, _ := filepath.Glob(filepath.Join(f.output, "checkpoint-*")) // the pattern is well-formed
 	return len(found) > 0 || exists(filepath.Join(f.output, summaryFile))
-}
-
-// setAside renames dir to dir.1, or the next free number.
-func setAside(dir string) (string, error) {
-	for i := 1; ; i++ {
-		aside := fmt.Sprintf("%s.%d", filepath.Clean(dir), i)
-		if _, err := os.Lstat(aside); err == nil {
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("put %s aside: %w", dir, err)
-		}
-		if err := os.Rename(dir, aside); err != nil {
-			return "", fmt.Errorf("put %s aside: %w", dir, err)
-		}
-		return aside, nil
-	}
 }
 
 // checkWritable makes dir and writes a byte to a file in it, durably: a disk

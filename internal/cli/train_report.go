@@ -44,7 +44,7 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 		p.run, err = runlog.Continue(f.runs, step)
 		err = unreadableReports(err)
 	} else {
-		p.run, err = runlog.Create(f.runs)
+		p.run, err = f.newRun(s)
 	}
 	if err != nil {
 		return nil, err
@@ -57,6 +57,16 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 	}
 	p.log = zerolog.New(p.file).With().Timestamp().Str("run", f.name).Logger()
 	return p, nil
+}
+
+// newRun starts the records of a run and keeps those of an earlier one.
+func (f runFolders) newRun(s *ui.Streams) (*runlog.Run, error) {
+	if f.recorded() {
+		if _, err := f.putAside(s); err != nil {
+			return nil, err
+		}
+	}
+	return runlog.Create(f.runs)
 }
 
 // unreadableReports says what to do about the line that keeps a run from being

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/runlog"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// putAside renames the folders of an earlier run to NAME.1, or the next number
+// that is free in both places, and makes its records name their own files. An
+// output without a run stays: then only the records are put aside.
+func (f runFolders) putAside(s *ui.Streams) (runFolders, error) {
+	aside, err := f.nextFree()
+	if err != nil {
+		return aside, err
+	}
+	moves := [][2]string{{f.runs, aside.runs}}
+	if f.occupied() {
+		moves = append(moves, [2]string{f.output, aside.output})
+	} else {
+		aside.output = f.output
+	}
+	for _, m := range moves {
+		if err := os.Rename(m[0], m[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return aside, fmt.Errorf("put %s aside: %w", m[0], err)
+		}
+	}
+	if err := aside.rename(f); err != nil {
+		s.Warnf("records of the run put aside may name the files of %s: %v", f.output, err)
+	}
+	return aside, nil
+}
+
+// recorded tells whether there are reports of a run.
+func (f runFolders) recorded() bool { return exists(filepath.Join(f.runs, runlog.MetricsFile)) }
+
+func (f runFolders) nextFree() (runFolders, error) {
+	for i := 1; ; i++ {
+		suffix := fmt.Sprintf(".%d", i)
+		aside := runFolders{name: f.name + suffix, output: filepath.Clean(f.output) + suffix, runs: f.runs + suffix, log: f.log}
+		taken := false
+		for _, dir := range []string{aside.output, aside.runs} {
+			if _, err := os.Lstat(dir); err == nil {
+				taken = true
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				return aside, fmt.Errorf("put %s aside: %w", f.output, err)
+			}
+		}
+		if !taken {
+			return aside, nil
+		}
+	}
+}
+
+// rename makes the records in f, which were those of old, speak of f.
+func (f runFolders) rename(old runFolders) error {
+	errs := []error{f.renameSummary(f.runs, old)}
+	if f.output != old.output {
+		errs = append(errs, f.renameSummary(f.output, old), f.renameSettings(f.runs), f.renameSettings(f.output))
+	}
+	return errors.Join(errs...)
+}
+
+func (f runFolders) renameSummary(dir string, old runFolders) error {
+	path := filepath.Join(dir, summaryFile)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var m trainSummary
+	if err := json.Unmarshal(text, &m); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	m.Run = f.name
+	for _, p := range []*string{&m.Adapter, &m.BestAdapter, &m.Checkpoint} {
+		*p = f.moved(*p, old)
+	}
+	return writeSummary(path, m)
+}
+
+// moved is where a file of old is now: nowhere, for one whose output was
+// emptied without its records.
+func (f runFolders) moved(path string, old runFolders) string {
+	inside, err := filepath.Rel(old.output, path)
+	switch {
+	case path == "" || err != nil || inside == ".." || strings.HasPrefix(inside, "../"):
+		return path
+	case f.output == old.output:
+		return ""
+	}
+	return filepath.Join(f.output, inside)
+}
+
+func (f runFolders) renameSettings(dir string) error {
+	path := filepath.Join(dir, configFile)
+	if !exists(path) {
+		return nil
+	}
+	r := config.DefaultRun()
+	if err := config.ReadFile(path, &r); err != nil {
+		return err
+	}
+	r.Name, r.Output = f.name, f.output
+	text, err := settingsText(r)
+	if err != nil {
+		return err
+	}
+	return writeWhole(path, text)
+}
+
+// setAside renames a folder that is no run's to dir.1, or the next free number.
+func setAside(dir string) (string, error) {
+	for i := 1; ; i++ {
+		aside := fmt.Sprintf("%s.%d", filepath.Clean(dir), i)
+		if _, err := os.Lstat(aside); err == nil {
+			continue
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("put %s aside: %w", dir, err)
+		}
+		if err := os.Rename(dir, aside); err != nil {
+			return "", fmt.Errorf("put %s aside: %w", dir, err)
+		}
+		return aside, nil
+	}
+}

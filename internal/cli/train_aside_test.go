@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A run that was put aside is a run of its own: its records name its own files,
+// and it is resumed under its own name.
+func TestPutAsideKeepsItsRecords(t *testing.T) {
+	tinyRun(t)
+	for _, where := range [][2]string{{"mine", "outputs/mine"}, {"other", "elsewhere/out"}} {
+		name, output := where[0], where[1]
+		args := tinyArgs("--name", name, "-o", output, "--max-steps", "4")
+		mustRun(t, args...)
+		mustRun(t, append(args, "--force", "--max-steps", "2")...)
+		for _, dir := range []string{output, filepath.Join("runs", name)} {
+			m := readSummary(t, dir+".1")
+			if m.Run != name+".1" || m.Adapter != output+".1/adapter.gguf" || m.BestAdapter != output+".1/adapter-best.gguf" || m.Checkpoint != output+".1/checkpoint-4" || m.Steps != 4 {
+				t.Errorf("%s.1 says %+v", dir, m)
+			}
+			if m = readSummary(t, dir); m.Run != name || m.Adapter != output+"/adapter.gguf" || m.Steps != 2 {
+				t.Errorf("%s says %+v", dir, m)
+			}
+		}
+		new := readBytes(t, output+"/summary.json")
+		_, talk := mustRun(t, "train", "--resume", output+".1", "--max-steps", "5")
+		if !strings.Contains(talk, "continuing from "+output+".1/checkpoint-4") || readSummary(t, filepath.Join("runs", name+".1")).Steps != 5 {
+			t.Errorf("the run put aside is resumed elsewhere: %s", talk)
+		}
+		if !bytes.Equal(new, readBytes(t, filepath.Join("runs", name, "summary.json"))) {
+			t.Error("resuming the run put aside changed the records of the new one")
+		}
+	}
+}
+
+// Both folders get the same number, and a run whose output was deleted has no
+// adapter: that of its name is another's.
+func TestPutAsideOfARunWithoutOutput(t *testing.T) {
+	tinyRun(t)
+	args := tinyArgs("--name", "mine", "--max-steps", "2")
+	mustRun(t, args...)
+	if err := os.Rename("outputs/mine", "outputs/mine.1"); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, args...)
+	if m := readSummary(t, "runs/mine.2"); m.Adapter != "" || m.BestAdapter != "" || m.Checkpoint != "" || m.Run != "mine.2" {
+		t.Errorf("it says %+v", m)
+	}
+	if m := readSummary(t, "outputs/mine.1"); m.Run != "mine" {
+		t.Errorf("a folder of nobody's was changed: %+v", m)
+	}
+}
+
+func readSummary(t *testing.T, dir string) trainSummary {
+	t.Helper()
+	var m trainSummary
+	if err := json.Unmarshal(readBytes(t, filepath.Join(dir, summaryFile)), &m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
