@@ -62,7 +62,8 @@ the plan without training.
 Batch sizes count rows of --ctx-size tokens, not tokens. Interrupted once
 (Ctrl-C, or a terminal that closes), train finishes its step, saves and exits
 with 130; --resume last goes on from there, to the same result as a run that was
-never stopped. Started by nohup, it outlives its terminal.
+never stopped. Started by nohup, it outlives its terminal. Of a run that has
+finished it changes nothing, unless --max-steps or --epochs is higher now.
 
 With --devices, or started by torchrun, mpirun or Slurm, several processes share
 the micro-batches of each step. All settings, --grad-accum among them, speak of

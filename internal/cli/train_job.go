@@ -35,6 +35,7 @@ type trainJob struct {
 	gpus     *trainGPUs
 	group    *dist.Group      // nil for one process alone
 	parallel *engine.Parallel // engine in step with those of the group; nil alone
+	ended    bool             // before this process: there was nothing to train
 }
 
 // openJob reads the model's header and the data and plans the memory. resumed
@@ -134,7 +135,7 @@ func rowLength(r config.Run, d *trainData, context int) int {
 // skipped is the error of a run that left records out, exit code 3, or nil.
 func (j *trainJob) skipped() error {
 	n := j.data.skippedRecords()
-	if n == 0 {
+	if n == 0 || j.ended {
 		return nil
 	}
 	return ui.Fail(ui.ExitSkipped, fmt.Errorf("%s left out as unreadable", english.Plural(n, "record", "")))
@@ -159,6 +160,9 @@ func (j *trainJob) train(ctx context.Context, o trainOptions) (*trainSummary, er
 	}
 	if err := j.agree(loop, step); err != nil {
 		return nil, err
+	}
+	if summary, err := j.endedBefore(loop, step); err != nil || j.ended {
+		return summary, err
 	}
 	if !j.group.Leads() {
 		return nil, j.follow(ctx, loop, from)

@@ -196,6 +196,15 @@ func (l *Loop) over() string {
 	return ""
 }
 
+// Ended says why a prepared run has nothing left to do, neither a step nor an
+// evaluation; it is empty for one that has.
+func (l *Loop) Ended() string {
+	if l.Eval != nil && l.p.EvalStep != l.p.Step {
+		return ""
+	}
+	return l.over()
+}
+
 // finish reports the steps since the newest report.
 func (l *Loop) finish(reason string) (*Result, error) {
 	if l.p.Window.Steps > 0 {

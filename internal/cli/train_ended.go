@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+
+	"github.com/qlora/qlora/internal/runlog"
+	"github.com/qlora/qlora/internal/train"
+)
+
+// endedBefore makes ended true of a run that has nothing left to do and whose
+// result is whole, and says so: its record is not to become that of a process
+// that trained nothing. Rank 0 decides; it alone has the result.
+func (j *trainJob) endedBefore(loop *train.Loop, step int) (*trainSummary, error) {
+	reason := loop.Ended()
+	if step == 0 || reason == "" {
+		return nil, nil
+	}
+	var told []byte
+	m := j.folders.result(step)
+	if m != nil {
+		told = []byte{1}
+	}
+	told, err := j.group.Broadcast(told)
+	if err != nil || len(told) == 0 {
+		return nil, err
+	}
+	j.ended = true
+	if !j.group.Leads() {
+		return nil, nil
+	}
+	j.s.Printf("run %s has finished already: step %d of %d, %s\n", j.r.Name, step, max(step, loop.Planned()), reason)
+	j.s.Printf("its result is %s\n", m.Adapter)
+	j.s.Infof("hint: to train longer, add a higher %s: %s\n", lengthFlags(j.r.Patience), j.folders.resumeCommand())
+	return m, j.s.Event("summary", m)
+}
+
+func lengthFlags(patience int) string {
+	if patience > 0 {
+		return "--max-steps, --epochs or --patience"
+	}
+	return "--max-steps or --epochs"
+}
+
+// result is what a run that finished after step has left, nil for any other.
+func (f runFolders) result(step int) *trainSummary {
+	status, err := runlog.ReadStatus(f.runs)
+	if err != nil || status.State != runlog.Finished {
+		return nil
+	}
+	var m trainSummary
+	text, err := os.ReadFile(filepath.Join(f.output, summaryFile))
+	if err != nil || json.Unmarshal(text, &m) != nil || m.Steps != step || !exists(m.Adapter) {
+		return nil
+	}
+	return &m
+}
