@@ -104,8 +104,9 @@ func (p *reporter) Close(cause error) error {
 // attach hooks the reporter to a loop.
 func (p *reporter) attach(l *train.Loop) {
 	l.OnStart("log", p.start)
-	l.OnStep("progress bar", func(s train.Step) error {
+	l.OnStep("progress", func(s train.Step) error {
 		p.bar.Set(int64(s.Step - p.from))
+		p.run.Reach(s.Step)
 		return nil
 	})
 	l.OnStep("overflow", p.overflow)

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/monitor"
+	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -107,5 +110,25 @@ func TestInterruptedElsewhere(t *testing.T) {
 	err := explainTraining(&train.Interrupted{Step: 3}, foldersOf(config.Run{Name: "demo", Output: "else/where"}))
 	if hints := strings.Join(ui.Hints(err), "\n"); !strings.HasSuffix(hints, "qlora train --resume last --output else/where") {
 		t.Errorf("hints %q", hints)
+	}
+}
+
+// The step of an interrupted run is that of its checkpoint, reported or not.
+func TestInterruptedRunSaysItsStep(t *testing.T) {
+	tinyRun(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	s, out, _ := ui.Test()
+	s.Out = &watcher{to: out, text: `"path":"outputs/mine/checkpoint-3"`, found: cancel}
+	args := append(tinyArgs("--name", "mine", "--json"), "--log-every", "3", "--eval-every", "0")
+	if code := execute(ctx, args, s); code != ui.ExitInterrupted {
+		t.Fatalf("exit code %d", code)
+	}
+	status, err := runlog.ReadStatus("runs/mine")
+	if err != nil || !exists("outputs/mine/checkpoint-4") || status.Step != 4 {
+		t.Errorf("status %+v, %v", status, err)
+	}
+	runs, err := monitor.NewReader("runs").Read(t.Context())
+	if err != nil || len(runs) != 1 || *runs[0].Step != 4 {
+		t.Errorf("runs: %+v, %v", runs, err)
 	}
 }

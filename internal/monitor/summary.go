@@ -65,6 +65,9 @@ func (r *run) summary() Summary {
 			s.Updated = later(s.Updated, time.UnixMilli(int64(last*1e3)))
 		}
 	}
+	if done := float64(r.status.Step); done > 0 && (s.Step == nil || done > *s.Step) {
+		s.Step = &done // done after the last report
+	}
 	return s
 }
 

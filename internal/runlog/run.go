@@ -123,9 +123,13 @@ func (r *Run) Write(m Metrics) error {
 	if _, err := r.metrics.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("write metrics of step %d: %w", m.Step, err)
 	}
-	r.status.Step = m.Step
+	r.Reach(m.Step)
 	return nil
 }
+
+// Reach notes a step as done. One that is not reported yet is in no line of
+// metrics.jsonl, only in the status when the run ends.
+func (r *Run) Reach(step int) { r.status.Step = max(r.status.Step, step) }
 
 // WriteConfig stores the resolved settings, as YAML.
 func (r *Run) WriteConfig(yaml []byte) error {

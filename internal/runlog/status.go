@@ -36,7 +36,7 @@ func (s State) Ended() bool {
 // Status is the content of status.json.
 type Status struct {
 	State   State     `json:"state"`
-	Step    int       `json:"step"` // last reported step, written when the run ends
+	Step    int       `json:"step"` // last one done, written when the run ends
 	PID     int       `json:"pid"`
 	Host    string    `json:"host"`
 	Started time.Time `json:"started"`
