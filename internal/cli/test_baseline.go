@@ -100,6 +100,7 @@ func (o *baselineOptions) run(ctx context.Context, s *ui.Streams) (err error) {
 			return fmt.Errorf("print the data report: %w", err)
 		}
 	}
+	warnData(s, report)
 	if err := s.Event("data", report); err != nil {
 		return err
 	}

@@ -134,6 +134,7 @@ func tellData(s *ui.Streams, report *dataset.Report) error {
 			return fmt.Errorf("print the data report: %w", err)
 		}
 	}
+	warnData(s, report)
 	return s.Event("data", report)
 }
 

@@ -112,15 +112,15 @@ func loadFiles(ctx context.Context, o dataset.LoadOptions, args []string, label 
 // Close frees the vocabulary.
 func (d *trainData) Close() error { return d.model.Close() }
 
-// describe prints what was read and the first sample with its trained part
-// marked.
-func (d *trainData) describe(s *ui.Streams) error {
+// describe prints what was read, and by show the first sample with its trained
+// part marked.
+func (d *trainData) describe(s *ui.Streams, show func(format string, args ...any)) error {
 	if !s.JSON {
 		if err := d.report.Write(s.Out); err != nil {
 			return fmt.Errorf("print the data report: %w", err)
 		}
 	}
-	s.Printf("%s", dataset.Preview(&d.set.Samples[0], d.model.Vocab(), s))
+	show("%s", dataset.Preview(&d.set.Samples[0], d.model.Vocab(), s))
 	err := s.Event("data", d.report)
 	if d.eval == nil {
 		return err
@@ -130,6 +130,16 @@ func (d *trainData) describe(s *ui.Streams) error {
 		err = errors.Join(err, d.evalReport.Write(s.Out))
 	}
 	return errors.Join(err, s.Event("eval_data", d.evalReport))
+}
+
+// warnData tells what is wrong with data; a report may be nil.
+func warnData(s *ui.Streams, r *dataset.Report) {
+	if r == nil {
+		return
+	}
+	for _, text := range r.Warnings() {
+		s.Warnf("%s", text)
+	}
 }
 
 // skippedRecords counts the lines that were left out as unreadable.

@@ -55,19 +55,27 @@ func newTrainPlan(r config.Run, length int, p engine.Plan) trainPlan {
 }
 
 // describe prints what would be trained on what, before anything is allocated.
-// How it fits is talk, unless it is all that was asked for.
+// The first sample and how it fits are talk, unless they are all that was asked
+// for.
 func (j *trainJob) describe(dryRun bool) error {
-	if err := j.data.describe(j.s); err != nil {
+	say, show := j.s.Infof, j.s.Infof
+	if dryRun {
+		say = j.s.Printf
+	}
+	if dryRun && !j.s.Quiet {
+		show = j.s.Printf
+	}
+	if err := j.data.describe(j.s, show); err != nil {
 		return err
+	}
+	if j.group.Leads() {
+		warnData(j.s, j.data.report)
+		warnData(j.s, j.data.evalReport)
 	}
 	r, plan := j.r, j.plan()
 	j.s.Printf("run %s: %s, %s trained values\n", r.Name, r.Method, humanize.Comma(plan.TrainedValues))
 	j.s.Printf("tokens per step: %s = %s x %s x %d tokens\n", humanize.Comma(int64(plan.TokensPerStep)),
 		english.Plural(r.GradAccum, "micro-batch", "micro-batches"), english.Plural(r.MicroBatchSize, "row", ""), j.length)
-	say := j.s.Infof
-	if dryRun {
-		say = j.s.Printf
-	}
 	say("memory by arithmetic: %s\n", j.memory)
 	if plan.BudgetBytes > 0 {
 		say("of a budget of %s, with %d of %s on %s and %s to a micro-batch\n", ui.Size(plan.BudgetBytes),

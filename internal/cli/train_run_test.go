@@ -78,9 +78,14 @@ func readBytes(t *testing.T, path string) []byte {
 func TestTrainWritesEverything(t *testing.T) {
 	tinyRun(t)
 	out, errOut := mustRun(t, tinyArgs("--name", "mine")...)
-	for _, want := range []string{"samples 24", "masked", "first sample (train.jsonl:1)", "[[there 0 in the fun<|im_end|>", "tokens per step: 128 = 2 micro-batches x 1 row x 64 tokens", "eval loss"} {
+	for _, want := range []string{"samples 24", "masked", "tokens per step: 128 = 2 micro-batches x 1 row x 64 tokens", "eval loss"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("standard output lacks %q:\n%s", want, out)
+		}
+	}
+	for _, want := range []string{"first sample (train.jsonl:1)", "[[there 0 in the fun<|im_end|>"} {
+		if !strings.Contains(errOut, want) {
+			t.Errorf("standard error lacks %q:\n%s", want, errOut)
 		}
 	}
 	if n := strings.Count(errOut, "tok/s"); n != 12 {
@@ -296,7 +301,7 @@ func TestTrainDiverges(t *testing.T) {
 func TestTrainDryRunWritesNothing(t *testing.T) {
 	tinyRun(t)
 	out, _ := mustRun(t, tinyArgs("--dry-run")...)
-	if !strings.Contains(out, "tokens per step") || !strings.Contains(out, "masked") {
+	if !strings.Contains(out, "tokens per step") || !strings.Contains(out, "masked") || !strings.Contains(out, "first sample") {
 		t.Errorf("printed:\n%s", out)
 	}
 	files, err := os.ReadDir(".")

@@ -150,7 +150,7 @@ func (r *Report) count(file *FileReport, out outcome) {
 	}
 }
 
-// Write prints the report for people.
+// Write prints the report for people, but for its warnings.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
 	for _, f := range r.Files {
@@ -192,20 +192,25 @@ func (r *Report) writeOverLength(b *strings.Builder) {
 	fmt.Fprintf(b, ", %s lost\n", english.Plural(int(o.Lost), "token", ""))
 }
 
+// Warnings are what a training on the data will suffer from, a line each.
+func (r *Report) Warnings() (all []string) {
+	if r.OpenTurns > 0 {
+		all = append(all, fmt.Sprintf("%s %s without an end token: the model will not learn to stop",
+			english.Plural(r.OpenTurns, "assistant turn", ""), english.PluralWord(r.OpenTurns, "ends", "end")))
+	}
+	if r.LostCalls > 0 {
+		text := "the chat template leaves out the tool calls of " + english.Plural(r.LostCalls, "assistant turn", "")
+		if r.Loss != LossAll {
+			text += "; those that say nothing else are not trained on"
+		}
+		all = append(all, text)
+	}
+	return all
+}
+
 func (r *Report) writeNotes(b *strings.Builder) {
 	if r.Untrained > 0 {
 		fmt.Fprintf(b, "left out: %s without a token to train on\n", english.Plural(r.Untrained, "record", ""))
-	}
-	if r.OpenTurns > 0 {
-		fmt.Fprintf(b, "warning: %s %s without an end token: the model will not learn to stop\n",
-			english.Plural(r.OpenTurns, "assistant turn", ""), english.PluralWord(r.OpenTurns, "ends", "end"))
-	}
-	if r.LostCalls > 0 {
-		fmt.Fprintf(b, "warning: the chat template leaves out the tool calls of %s", english.Plural(r.LostCalls, "assistant turn", ""))
-		if r.Loss != LossAll {
-			b.WriteString("; those that say nothing else are not trained on")
-		}
-		b.WriteByte('\n')
 	}
 	if r.LostContexts > 0 {
 		fmt.Fprintf(b, "note: %s %s context files, for which the model has no tokens\n",
