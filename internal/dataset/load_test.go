@@ -174,7 +174,7 @@ func TestReport(t *testing.T) {
 	}
 	for _, want := range []string{
 		"text.jsonl: text, 1 sample, 10 tokens, weight 0.5\n", "samples 1, tokens 10, trained 9 (loss on assistant), masked 10.0 %, longest 10\n",
-		"over-length (more than 10 tokens): 3, 2 dropped, 1 truncated, 122 tokens lost\n", "skipped 1 line:\n", "text.jsonl:2: broken JSON",
+		"over-length (more than 10 tokens): 3, up to 87 tokens, 2 dropped, 1 truncated, 122 tokens lost\n", "skipped 1 line:\n", "text.jsonl:2: broken JSON",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("report\n%s lacks %q", b.String(), want)

@@ -41,6 +41,7 @@ func ParseOverLength(s string) (OverLength, error) {
 type outcome struct {
 	samples []encoded
 	over    bool
+	length  int // tokens of the whole record, when over
 	lost    int // tokens cut off or dropped
 	turns   turnCounts
 }
@@ -54,7 +55,7 @@ func (b *builder) build(r *record) (outcome, error) {
 	if len(s.tokens) <= b.o.MaxLength {
 		return outcome{samples: []encoded{*s}, turns: turns}, nil
 	}
-	out := outcome{over: true, turns: turns}
+	out := outcome{over: true, length: len(s.tokens), turns: turns}
 	switch b.o.OverLength {
 	case OverError:
 		return out, fmt.Errorf("%w: %d tokens, at most %d fit", errOverLength, len(s.tokens), b.o.MaxLength)

@@ -98,6 +98,7 @@ type OverLengthReport struct {
 	Limit     int        `json:"limit"`
 	Policy    OverLength `json:"policy"`
 	Records   int        `json:"records"`
+	Longest   int        `json:"longest_record"` // of them, in tokens as it was
 	Dropped   int        `json:"dropped"`
 	Truncated int        `json:"truncated"`
 	Split     int        `json:"split"`
@@ -138,6 +139,7 @@ func (r *Report) count(file *FileReport, out outcome) {
 	}
 	o := &r.OverLength
 	o.Records++
+	o.Longest = max(o.Longest, out.length)
 	o.Lost += int64(out.lost)
 	switch {
 	case len(out.samples) == 0:
@@ -178,6 +180,7 @@ func (r *Report) writeOverLength(b *strings.Builder) {
 		b.WriteByte('\n')
 		return
 	}
+	fmt.Fprintf(b, ", up to %s tokens", number(o.Longest))
 	for _, part := range []struct {
 		n    int
 		what string
