@@ -124,6 +124,9 @@ func (o *baselineOptions) load(ctx context.Context, sess *session) (*dataset.Set
 	if err != nil {
 		return nil, nil, ui.Fail(ui.ExitUsage, err)
 	}
+	if err := checkDataFiles(sources); err != nil {
+		return nil, nil, err
+	}
 	m := sess.model
 	template, err := dataset.ChooseTemplate(o.template, m.ChatTemplate(), m.Path(), time.Now())
 	if err != nil {

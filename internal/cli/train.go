@@ -123,6 +123,9 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	if err := checkRanks(r, o.group.Size()); err != nil {
 		return nil, err
 	}
+	if err := checkInputs(r); err != nil {
+		return nil, err
+	}
 	logLlama(ctx)
 	device, err := o.openDevice(&r, s)
 	if err != nil {

@@ -45,13 +45,44 @@ func prepareHints(r config.Run, err error) []string {
 	return nil
 }
 
+// checkInputs finds files that are not there, or are of another kind, before a
+// device is opened or an earlier run put aside.
+func checkInputs(r config.Run) (err error) {
+	for _, files := range [][]string{r.Data, r.EvalData} {
+		sources, err := dataset.ParseSources(files)
+		if err != nil {
+			return ui.Fail(ui.ExitUsage, err)
+		}
+		if err := checkDataFiles(sources); err != nil {
+			return err
+		}
+	}
+	base, err := openBase(r)
+	if err != nil {
+		return err
+	}
+	return errors.Join(checkTrainFiles(r, base), base.Close())
+}
+
+func openBase(r config.Run) (*gguf.File, error) {
+	base, err := gguf.Open(r.Model)
+	if err != nil {
+		return nil, fileError(fmt.Errorf("load model: %w", err), r.Model)
+	}
+	return base, nil
+}
+
 // checkDataFiles finds data that is not there before any of it is read.
 func checkDataFiles(sources []dataset.Source) error {
 	for _, s := range sources {
-		if _, err := os.Stat(s.Path); errors.Is(err, fs.ErrNotExist) {
+		switch _, err := os.Stat(s.Path); {
+		case errors.Is(err, fs.ErrNotExist):
 			return ui.Fail(ui.ExitInvalid, fmt.Errorf("read data: %w", err),
 				fmt.Sprintf("list what is there with 'ls %s'", filepath.Dir(s.Path)),
 				"make data with 'qlora prep logs2sft' or 'qlora prep repo2fim'")
+		case isFolder(s.Path):
+			return ui.Fail(ui.ExitInvalid, fmt.Errorf("read data: %s is a folder", s.Path),
+				fmt.Sprintf("name the files in it: 'ls %s' lists them", s.Path))
 		}
 	}
 	return nil

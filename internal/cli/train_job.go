@@ -47,10 +47,7 @@ func openJob(ctx context.Context, r config.Run, device computeDevice, g *dist.Gr
 			j.Close()
 		}
 	}()
-	if j.base, err = gguf.Open(r.Model); err != nil {
-		return nil, invalidInput(err, "look at the file with 'qlora inspect "+r.Model+"'")
-	}
-	if err := checkTrainFiles(r, j.base); err != nil {
+	if j.base, err = openBase(r); err != nil {
 		return nil, err
 	}
 	if r.Method == engine.MethodQLoRA {

@@ -19,7 +19,7 @@ func (r Run) Check() error {
 	case r.Patience > 0 && len(r.EvalData) == 0:
 		return errors.New("patience needs eval-data to judge by")
 	case r.Name != "" && !goodName(r.Name):
-		return fmt.Errorf("name %q: letters, digits, dots, dashes and underscores, not beginning with a dot", r.Name)
+		return fmt.Errorf("name %q: want letters, digits, dots, dashes and underscores, not beginning with a dot", r.Name)
 	}
 	return r.CheckStep()
 }

@@ -12,6 +12,9 @@ import (
 // MaxLine is the longest line of a data file, in bytes.
 const MaxLine = 64 << 20
 
+// errBinary ends the reading: no line of the file can be used.
+var errBinary = errors.New("a binary file, not JSON lines")
+
 var errLineTooLong = fmt.Errorf("line longer than %d MiB", MaxLine>>20)
 
 // lineReader yields the lines of a JSONL file with their numbers. Blank lines
@@ -28,7 +31,8 @@ func newLineReader(r io.Reader, max int) *lineReader {
 
 // next returns a line of its own memory and its number from 1. A line that
 // cannot be used comes with an error of type *LineError; reading can go on
-// after it. Any other error ends the file, io.EOF at its regular end.
+// after it. Any other error ends the file, io.EOF at its regular end; a first
+// line that no text begins with is one.
 func (l *lineReader) next() ([]byte, int, error) {
 	for {
 		data, err := l.read()
@@ -37,6 +41,9 @@ func (l *lineReader) next() ([]byte, int, error) {
 		}
 		if l.line == 1 {
 			data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+			if bytes.IndexByte(data, 0) >= 0 {
+				return nil, l.line, errBinary
+			}
 		}
 		if data = bytes.TrimSpace(data); len(data) == 0 {
 			continue

@@ -33,6 +33,17 @@ func TestLinesBeyondTheLimit(t *testing.T) {
 	}
 }
 
+// A file that is no text has no lines to pass over.
+func TestLinesOfABinaryFile(t *testing.T) {
+	for text, want := range map[string]error{"GGUF\x03\x00\x00\x00": errBinary, "{}\x00\n": errBinary, "\xff{}\n": nil} {
+		_, _, err := newLineReader(strings.NewReader(text), 100).next()
+		var line *LineError
+		if want != nil && err != want || want == nil && !errors.As(err, &line) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // FuzzRecords reads arbitrary files: lines add up, records hold what the
 // rest of the package relies on, and nothing panics.
 func FuzzRecords(f *testing.F) {
@@ -57,7 +68,7 @@ func FuzzRecords(f *testing.F) {
 		last := 0
 		for {
 			line, n, err := lines.next()
-			if err == io.EOF {
+			if err == io.EOF || errors.Is(err, errBinary) {
 				break
 			}
 			if n <= last || n > bytes.Count(data, []byte("\n"))+1 {

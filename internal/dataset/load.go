@@ -218,7 +218,7 @@ func (l *loader) finish() (*Set, *Report, error) {
 	if r.Samples > 0 {
 		return l.set, r, nil
 	}
-	return nil, r, ui.Fail(ui.ExitInvalid, l.empty(), "look at the first lines of the file, or run qlora train --help for the kinds of records")
+	return nil, r, ui.Fail(ui.ExitInvalid, l.empty(), "look at the first lines of the file; 'qlora help formats' lists the kinds of records")
 }
 
 // isChat reports kinds that need a chat template. Completions do only when
@@ -260,6 +260,8 @@ func explain(err error) error {
 		hints = append(hints, "copy or pack the file again; 'qlora prep split' takes what can be read of it")
 	case errors.Is(err, os.ErrNotExist):
 		hints = append(hints, "check the path, or make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")
+	case errors.Is(err, errBinary):
+		hints = append(hints, "'qlora help formats' lists the kinds of data and of models")
 	case errors.Is(err, errNoTemplate):
 		hints = append(hints, "pass --chat-template with a file or one of the built-in templates, such as --chat-template chatml")
 	case errors.Is(err, errNoFIM):
