@@ -196,7 +196,7 @@ func splitFailure(err error) error {
 	var foreign *split.ForeignError
 	switch {
 	case errors.As(err, &foreign):
-		return ui.Fail(ui.ExitFailure, err,
+		return ui.Fail(ui.ExitUsage, err,
 			"rename it and give it as an input, choose another --out-dir, or replace it with --force")
 	case errors.Is(err, split.ErrNothing):
 		return ui.Fail(ui.ExitInvalid, err, "make data first: qlora prep logs2sft --help, qlora prep repo2fim --help")

@@ -11,7 +11,7 @@ import (
 var exitAdvice = map[int]string{
 	ui.ExitOK:          "Nothing to do. A machine without a GPU is no failure of gpu, a file that is there already none of pull.",
 	ui.ExitFailure:     "No better code fits: the disk is full, the network is gone, a check of doctor failed. The error says what happened.",
-	ui.ExitUsage:       "A flag, an argument, a setting or a variable is wrong, or the hub wants a token. Nothing was started; the same call fails again.",
+	ui.ExitUsage:       "A flag, an argument, a setting or a variable is wrong, what would be replaced is there already, or the hub wants a token. Nothing was started; the same call fails again.",
 	ui.ExitSkipped:     "The result is there, without the records or files that could not be read; the summary counts them.",
 	ui.ExitInvalid:     "Repair or replace the file that the error names. 'qlora inspect' looks into GGUF files, 'qlora prep show' into data.",
 	ui.ExitDevice:      "Take a smaller batch or context, a larger --vram-budget, or another --device. 'qlora plan' says what fits, 'qlora doctor' what is missing.",

@@ -81,7 +81,7 @@ func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
 		if exists(filepath.Join(f.output, summaryFile)) {
 			state = "a finished"
 		}
-		return ui.Fail(ui.ExitFailure, fmt.Errorf("%s holds %s run", f.output, state),
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds %s run", f.output, state),
 			"go on with it: "+f.resumeCommand(),
 			"start anew under another --name, or with --force, which puts the old one aside")
 	}

@@ -235,7 +235,7 @@ func TestRefusalIsToldOnce(t *testing.T) {
 	tinyRun(t)
 	mustRun(t, rankArgs("mine", "--max-steps", "1")...)
 	p := start(t, nil, rankArgs("mine", "--devices", "cpu,cpu")...)
-	if code := p.code(t); code != ui.ExitFailure || strings.Count(p.err.String(), "finished run") != 1 {
+	if code := p.code(t); code != ui.ExitUsage || strings.Count(p.err.String(), "finished run") != 1 {
 		t.Errorf("exit code %d: %s", code, &p.err)
 	}
 }

@@ -24,7 +24,7 @@ func TestResumeHintWorks(t *testing.T) {
 		mustRun(t, args...)
 		code, _, errOut := runMain(t, args...)
 		_, command, ok := strings.Cut(errOut, "go on with it: qlora ")
-		if code != ui.ExitFailure || !ok {
+		if code != ui.ExitUsage || !ok {
 			t.Fatalf("%v: exit code %d: %s", where, code, errOut)
 		}
 		command, _, _ = strings.Cut(command, "\n")

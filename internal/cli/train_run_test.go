@@ -198,7 +198,7 @@ func TestTrainRefusesToOverwrite(t *testing.T) {
 	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2")...)
 	before := readBytes(t, "outputs/mine/adapter.gguf")
 	code, _, errOut := runMain(t, tinyArgs("--name", "mine", "--max-steps", "1")...)
-	if code != ui.ExitFailure || !strings.Contains(errOut, "finished run") || !strings.Contains(errOut, "--resume last") {
+	if code != ui.ExitUsage || !strings.Contains(errOut, "finished run") || !strings.Contains(errOut, "--resume last") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}
 	code, _, errOut = runMain(t, "train", "--resume", "last", "--name", "mine", "--rank", "8")

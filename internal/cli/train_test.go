@@ -157,7 +157,7 @@ func TestClaim(t *testing.T) {
 	if err := os.WriteFile("outputs/mine/summary.json", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.claim(false, false, s); err == nil || !strings.Contains(err.Error(), "a finished run") || exitCode(err) != ui.ExitFailure {
+	if _, err := f.claim(false, false, s); err == nil || !strings.Contains(err.Error(), "a finished run") || exitCode(err) != ui.ExitUsage {
 		t.Errorf("over a finished run: %v", err)
 	}
 	for _, c := range []struct{ resume, force bool }{{true, false}, {false, true}} {
