@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -31,4 +34,25 @@ func (f *enumFlag) Set(v string) error {
 		}
 	}
 	return fmt.Errorf("valid values are %s", strings.Join(f.allowed, ", "))
+}
+
+// plainFlagError says what a flag of pflag's own types wants, in the words of
+// config.Run's settings, where pflag passes on what strconv says.
+func plainFlagError(_ *cobra.Command, err error) error {
+	var invalid *pflag.InvalidValueError
+	var number *strconv.NumError
+	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+		return err
+	}
+	kind := strings.TrimRight(invalid.GetFlag().Value.Type(), "0123456789")
+	wants := map[string]string{"bool": "neither true nor false", "float": "not a number",
+		"int": "not a whole number", "count": "not a whole number", "uint": "not a whole number from 0"}[kind]
+	switch {
+	case errors.Is(number, strconv.ErrRange):
+		wants = "out of range"
+	case wants == "":
+		return err
+	}
+	text := strings.TrimSuffix(err.Error(), invalid.Unwrap().Error())
+	return fmt.Errorf("%s%q is %s", text, number.Num, wants)
 }
