@@ -43,7 +43,7 @@ a line that is still being written is printed when it is whole. Ctrl-C ends the
 following with exit status 0 and leaves the run alone.
 
 A line that is no report, or that a crash has cut off, is named in a warning and
-left out; logs then ends with exit status 3.` + exitStatus(ui.ExitSkipped, ui.ExitInterrupted),
+left out; logs then ends with exit status 3.` + exitStatus(ui.ExitSkipped, ui.ExitInvalid, ui.ExitInterrupted),
 		Example: `  qlora logs
   qlora logs --follow
   qlora logs -f -n 20 mine
@@ -62,6 +62,9 @@ left out; logs then ends with exit status 3.` + exitStatus(ui.ExitSkipped, ui.Ex
 }
 
 func runLogs(ctx context.Context, o logsOptions, s *ui.Streams) error {
+	if err := checkRunsDir(o.runsDir); err != nil {
+		return err
+	}
 	if o.list {
 		return listRuns(o, s)
 	}

@@ -49,7 +49,7 @@ Nothing is fetched from elsewhere: the page is in this binary.
 Only this machine reaches it, unless --host names another address; then a key is
 needed, which a browser asks for once. The traffic is not encrypted: on a network
 that you do not trust, leave --host alone and use a tunnel such as
-ssh -L 6006:localhost:6006. Ctrl-C ends it with exit status 0.` + exitStatus(ui.ExitOK),
+ssh -L 6006:localhost:6006. Ctrl-C ends it with exit status 0.` + exitStatus(ui.ExitInvalid),
 		Example: `  qlora monitor
   qlora monitor --runs-dir ~/work/runs --port 8080
   qlora monitor --host 0.0.0.0 --api-key-file ~/.qlora-key`,
@@ -73,6 +73,9 @@ type monitorSummary struct {
 }
 
 func runMonitor(ctx context.Context, o monitorOptions, s *ui.Streams) error {
+	if err := checkRunsDir(o.runsDir); err != nil {
+		return err
+	}
 	key, err := o.apiKey()
 	if err != nil {
 		return err
@@ -117,7 +120,8 @@ func tellWhetherEmpty(root string, s *ui.Streams) {
 func (o *monitorOptions) apiKey() (string, error) {
 	switch {
 	case o.key != "" && o.keyFile != "":
-		return "", ui.Fail(ui.ExitUsage, errors.New("--api-key and --api-key-file exclude each other"))
+		return "", ui.Fail(ui.ExitUsage, errors.New("--api-key and --api-key-file exclude each other"),
+			"leave --api-key out: a list of processes shows it")
 	case o.key != "":
 		return o.key, nil
 	case o.keyFile == "":

@@ -45,7 +45,7 @@ func TestMonitorTellsOfAFolderWithoutRuns(t *testing.T) {
 	s, _, errOut := ui.Test()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for root, want := range map[string]string{"nothing": noRunsText("nothing"), "monitor.go": "warning: list runs: "} {
+	for root, want := range map[string]string{"nothing": noRunsText("nothing"), "monitor.go/x": "warning: list runs: "} {
 		errOut.Reset()
 		if err := runMonitor(ctx, monitorOptions{runsDir: root, host: "127.0.0.1"}, s); err != nil {
 			t.Fatal(err)

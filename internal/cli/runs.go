@@ -45,7 +45,7 @@ On a terminal the table is as wide as that at the most: names are shortened, the
 columns left out from the right. Elsewhere, and with --json, all is printed.
 
 Lines of metrics.jsonl that cannot be read are left out and counted in a
-warning, and the exit status is 3.` + exitStatus(ui.ExitSkipped),
+warning, and the exit status is 3.` + exitStatus(ui.ExitSkipped, ui.ExitInvalid),
 		Example: `  qlora runs
   qlora runs --watch
   qlora runs --json | jq -r '.runs[] | select(.state == "running") | .run'`,
@@ -72,6 +72,9 @@ type runsSummary struct {
 }
 
 func runRuns(ctx context.Context, o runsOptions, s *ui.Streams) error {
+	if err := checkRunsDir(o.runsDir); err != nil {
+		return err
+	}
 	reader := monitor.NewReader(o.runsDir)
 	if o.watch {
 		return watchRuns(ctx, o, reader, s)
