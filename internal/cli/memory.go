@@ -68,15 +68,20 @@ func (c rowChoice) warnFewer(asked rowChoice, s *ui.Streams) {
 	}
 }
 
+// Hints for want of the memory of a GPU.
+const (
+	takeLess  = "take less: a smaller --ctx-size, --micro-batch-size or --rank, --recompute block, fewer layers on the GPU with -ngl"
+	allowMore = "allow more with --vram-budget, where the GPU has it"
+)
+
 // deviceFailure gives the exit code and hints to an error for want of memory, or of a device; nil to any other.
 func deviceFailure(err error) error {
 	var budget *engine.BudgetError
-	const less = "take less: a smaller --ctx-size, --micro-batch-size or --rank, --recompute block, fewer layers on the GPU with -ngl"
 	switch {
 	case errors.As(err, &budget):
-		return ui.Fail(ui.ExitDevice, err, less, "see what fits with 'qlora plan'", "allow more with --vram-budget, where the GPU has it")
+		return ui.Fail(ui.ExitDevice, err, takeLess, "see what fits with 'qlora plan'", allowMore)
 	case errors.Is(err, ggml.ErrNoMemory):
-		return ui.Fail(ui.ExitDevice, err, less, "see who else takes GPU memory with 'qlora gpu', and leave room for them with --vram-budget")
+		return ui.Fail(ui.ExitDevice, err, takeLess, "see who else takes GPU memory with 'qlora gpu', and leave room for them with --vram-budget")
 	case errors.Is(err, ggml.ErrDevice):
 		return ui.Fail(ui.ExitDevice, err, "run 'qlora doctor' to see what this machine offers")
 	}

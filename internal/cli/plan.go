@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -37,6 +38,8 @@ const planExample = `  qlora plan -m model.gguf -c 4096 --micro-batch-size 2 --r
 var planSettings = []string{"model", "ctx-size", "micro-batch-size", "grad-accum", "method", "rank", "dropout", "target", "recompute",
 	"threads", "device", "n-gpu-layers", "vram-budget", "precision"}
 
+const planType = "q4_k_m" // of --like
+
 type planOptions struct {
 	settings []config.Setting
 	config   string
@@ -59,7 +62,7 @@ func newPlanCmd(s *ui.Streams) *cobra.Command {
 	addSettingFlags(flags, &o.settings, planSettings...)
 	flags.StringVar(&o.config, "config", "", "YAML `file` of settings; flags win over it")
 	flags.StringVar(&o.like, "like", "", "published model to plan for instead of a file: "+strings.Join(newmodel.PresetNames(), ", "))
-	enumVar(flags, &o.kind, "type", "q4_k_m", newmodel.StorageNames(), "type of the matrices, with --like")
+	enumVar(flags, &o.kind, "type", "", newmodel.StorageNames(), "type of the matrices of --like, by default "+planType)
 	return cmd
 }
 
@@ -70,7 +73,8 @@ type planned struct {
 	length int // tokens of a row
 	budget int64
 	onGPU  bool
-	where  string // it would compute
+	where  string // it would compute, for people
+	device string // the same as --device names it, without a number where no device here is meant
 	asked  engine.Options
 	rows   rowChoice
 	memory engine.Plan
@@ -104,6 +108,8 @@ func (o planOptions) resolve() (config.Run, error) {
 	switch {
 	case o.like != "" && r.Model != "":
 		return r, errors.New("-m and --like name two models")
+	case o.like == "" && o.kind != "":
+		return r, errors.New("--type is for --like; a file given with -m has its types")
 	case o.like != "":
 		r.Model = o.like
 	}
@@ -123,9 +129,9 @@ func (o planOptions) header(model string) (*gguf.File, error) {
 	}
 	preset, err := newmodel.FindPreset(o.like)
 	if err != nil {
-		return nil, ui.Fail(ui.ExitUsage, err)
+		return nil, ui.Fail(ui.ExitUsage, err, "or plan for a file with -m; 'qlora inspect' shows its shape")
 	}
-	storage, err := newmodel.ParseStorage(o.kind, false)
+	storage, err := newmodel.ParseStorage(cmp.Or(o.kind, planType), false)
 	if err != nil {
 		return nil, ui.Fail(ui.ExitUsage, err)
 	}
@@ -146,7 +152,7 @@ func (p *planned) place(s *ui.Streams) error {
 		}
 		p.onGPU = true
 	}
-	p.where = d.name()
+	p.where, p.device = d.name(), d.name()
 	if p.onGPU && !d.onGPU() {
 		seen, _ := readGPUs() // without a driver there is none
 		return p.placeElsewhere(seen)
@@ -160,7 +166,7 @@ func (p *planned) place(s *ui.Streams) error {
 
 // placeElsewhere plans for a GPU that this binary cannot use or this machine lacks.
 func (p *planned) placeElsewhere(seen []gpu.Device) error {
-	p.where = "a GPU"
+	p.where, p.device = "a GPU", config.DeviceCUDA
 	var d ggml.Device
 	if len(seen) > 0 {
 		p.where, d.Free, d.Total = seen[0].Name, seen[0].MemFree, seen[0].MemTotal
@@ -202,7 +208,7 @@ func (p *planned) tell(s *ui.Streams) error {
 	}
 	p.print(s, fits)
 	if err != nil {
-		return deviceFailure(fmt.Errorf("plan for %s: %w", p.r.Model, err))
+		return ui.Fail(ui.ExitDevice, fmt.Errorf("plan for %s: %w", p.r.Model, err), takeLess, allowMore)
 	}
 	return s.Event("summary", p.summary(fits))
 }
@@ -216,7 +222,7 @@ type planSummary struct {
 
 func (p *planned) summary(fits []planFit) planSummary {
 	m := planSummary{Model: p.r.Model, trainPlan: newTrainPlan(p.r, p.length, p.memory), Fits: fits}
-	m.Device, m.BudgetBytes, m.Ranks = p.where, p.budget, 1
+	m.Device, m.BudgetBytes, m.Ranks = p.device, p.budget, 1
 	return m
 }
 
