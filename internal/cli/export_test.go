@@ -255,7 +255,7 @@ func TestTrainWritesACard(t *testing.T) {
 	tinyRun(t)
 	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2", "--eval-every", "1")...)
 	text := string(readBytes(t, "outputs/mine/README.md"))
-	for _, want := range []string{"# mine\n", "| train.jsonl | training | 1 | 24 | 24 |", "| eval.jsonl | evaluation |", "| rank | 4 |", "evaluation loss after", "  - train.jsonl\n"} {
+	for _, want := range []string{"# mine\n", "| train.jsonl | training | 1 | 24 | 24 |", "| eval.jsonl | evaluation |", "| rank | 4 |", "evaluation loss after"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the card does not say %q:\n%s", want, text)
 		}

@@ -2,11 +2,15 @@ package card
 
 import (
 	"math"
-	"slices"
+	"regexp"
 	"strings"
 
 	"gopkg.in/yaml.v3"
 )
+
+// hubID is OWNER/NAME. Hubs take base_model for nothing else, and data from
+// files of one's own, which have no such name, is listed in the text alone.
+var hubID = regexp.MustCompile(`^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$`)
 
 // front is the YAML in front of a card, in the order in which it is written.
 type front struct {
@@ -18,7 +22,6 @@ type front struct {
 	License     string   `yaml:"license,omitempty"`
 	LicenseName string   `yaml:"license_name,omitempty"`
 	LicenseLink string   `yaml:"license_link,omitempty"`
-	Datasets    []string `yaml:"datasets,omitempty"`
 	Tags        []string `yaml:"tags"`
 	Index       []index  `yaml:"model-index,omitempty"`
 }
@@ -47,16 +50,15 @@ type metric struct {
 }
 
 func (c *Card) front() front {
-	f := front{BaseModel: c.Base.Label(), Relation: "adapter", Pipeline: "text-generation", Language: c.Base.Languages, Tags: c.tags()}
-	if c.Merged {
-		f.Relation = "finetune"
+	f := front{Pipeline: "text-generation", Language: c.Base.Languages, Tags: c.tags()}
+	if hubID.MatchString(c.Base.Hub) {
+		f.BaseModel, f.Relation = c.Base.Hub, c.relation()
 	}
 	if c.Format == PEFT {
 		f.Library = "peft"
 	}
 	f.License = strings.ToLower(c.Base.License)
 	f.LicenseName, f.LicenseLink = c.Base.LicenseName, c.Base.LicenseLink
-	f.Datasets = c.datasets()
 	if r := c.Result; r != nil && r.loss() != nil && len(c.Eval) > 0 {
 		f.Index = []index{{Name: c.Name, Results: []result{{Task: named{"text-generation", "text generation"},
 			Dataset: named{"held-out", evalNames(c.Eval)}, Metrics: evalMetrics(*r.loss())}}}}
@@ -64,18 +66,17 @@ func (c *Card) front() front {
 	return f
 }
 
-// datasets are the names of all training data.
-func (c *Card) datasets() (names []string) {
-	files := c.Train
-	for _, a := range c.Adapters {
-		files = append(files[:len(files):len(files)], a.Train...)
+// relation is what the weights are to the base; empty for a base as it was.
+func (c *Card) relation() string {
+	switch {
+	case !c.Merged:
+		return "adapter"
+	case len(c.Adapters) > 0:
+		return "merge"
+	case c.trained():
+		return "finetune"
 	}
-	for _, d := range files {
-		if !slices.Contains(names, d.Name) {
-			names = append(names, d.Name)
-		}
-	}
-	return names
+	return ""
 }
 
 func evalMetrics(loss float64) []metric {

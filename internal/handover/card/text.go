@@ -26,7 +26,7 @@ func (c *Card) Text() (string, error) {
 
 func (c *Card) intro() string {
 	what := fmt.Sprintf("A low-rank adapter (LoRA) for %s.", c.Base.Label())
-	switch trained := c.Run != nil || c.Result != nil; {
+	switch trained := c.trained(); {
 	case len(c.Adapters) > 0:
 		what = c.builtIn()
 	case c.Merged && trained:
@@ -36,7 +36,19 @@ func (c *Card) intro() string {
 	case trained:
 		what += " It was trained with " + c.Tool + "."
 	}
-	return "# " + line(c.Name) + "\n\n" + line(what) + "\n"
+	return "# " + line(c.Name) + "\n\n" + line(what+c.madeFrom()) + "\n"
+}
+
+func (c *Card) trained() bool { return c.Run != nil || c.Result != nil }
+
+// madeFrom names the base of a whole model that is no longer it. The file of a
+// merged model says of itself what its base's said.
+func (c *Card) madeFrom() string {
+	name := first(c.Base.Hub, c.Base.Name)
+	if c.Merged && c.relation() != "" && name != "" {
+		return fmt.Sprintf(" Its base is %s.", name)
+	}
+	return ""
 }
 
 // builtIn names the adapters of a merged model.
