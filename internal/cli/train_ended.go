@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -32,15 +33,17 @@ func (j *trainJob) endedBefore(loop *train.Loop, step int) (*trainSummary, error
 	}
 	j.s.Printf("run %s has finished already: step %d of %d, %s\n", j.r.Name, step, max(step, loop.Planned()), reason)
 	j.s.Printf("its result is %s\n", m.Adapter)
-	j.s.Infof("hint: to train longer, add a higher %s: %s\n", lengthFlags(j.r.Patience), j.folders.resumeCommand())
+	j.s.Infof("hint: %s\n", j.folders.longer(j.r.Patience))
 	return m, j.s.Event("summary", m)
 }
 
-func lengthFlags(patience int) string {
+// longer is how to go on with a run that has finished.
+func (f runFolders) longer(patience int) string {
+	flags := "--max-steps or --epochs"
 	if patience > 0 {
-		return "--max-steps, --epochs or --patience"
+		flags = "--max-steps, --epochs or --patience"
 	}
-	return "--max-steps or --epochs"
+	return fmt.Sprintf("to train longer, add a higher %s: %s", flags, f.resumeCommand())
 }
 
 // result is what a run that finished after step has left, nil for any other.

@@ -77,12 +77,12 @@ func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
 		return nil
 	}
 	if !force {
-		state := "an unfinished"
+		state, hint := "an unfinished", "go on with it: "+f.resumeCommand()
 		if exists(filepath.Join(f.output, summaryFile)) {
-			state = "a finished"
+			state, hint = "a finished", f.longer(0)
 		}
 		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds %s run", f.output, state),
-			"go on with it: "+f.resumeCommand(),
+			hint,
 			"start anew under another --name, or with --force, which puts the old one aside")
 	}
 	release, err := lock(filepath.Join(f.output, lockFile))

@@ -23,7 +23,7 @@ func TestResumeHintWorks(t *testing.T) {
 		args := tinyArgs(append(where, "--max-steps", "2")...)
 		mustRun(t, args...)
 		code, _, errOut := runMain(t, args...)
-		_, command, ok := strings.Cut(errOut, "go on with it: qlora ")
+		_, command, ok := strings.Cut(errOut, ": qlora ")
 		if code != ui.ExitUsage || !ok {
 			t.Fatalf("%v: exit code %d: %s", where, code, errOut)
 		}
