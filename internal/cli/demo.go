@@ -123,7 +123,7 @@ func clearDemo(out string, s *ui.Streams) error {
 			return fmt.Errorf("delete the earlier demo: %w", err)
 		}
 	case exists(out):
-		aside, err := setAside(out)
+		aside, err := putFolderAside(out, s)
 		if err != nil {
 			return err
 		}

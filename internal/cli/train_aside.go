@@ -119,6 +119,22 @@ func (f runFolders) renameSettings(dir string) error {
 	return writeWhole(path, text)
 }
 
+// putFolderAside puts aside what is in dir: a run with its records, or a folder
+// as it is.
+func putFolderAside(dir string, s *ui.Streams) (string, error) {
+	var r config.Run
+	if err := config.ReadFile(filepath.Join(dir, configFile), &r); err != nil || r.Name == "" {
+		return setAside(dir) // no run, or one that does not say which
+	}
+	r.Output = dir
+	f := foldersOf(r)
+	if !f.occupied() {
+		return setAside(dir)
+	}
+	aside, err := f.putAside(s)
+	return aside.output, err
+}
+
 // setAside renames a folder that is no run's to dir.1, or the next free number.
 func setAside(dir string) (string, error) {
 	for i := 1; ; i++ {

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/qlora/qlora/internal/ui"
 )
 
 // A run that was put aside is a run of its own: its records name its own files,
@@ -53,6 +55,21 @@ func TestPutAsideOfARunWithoutOutput(t *testing.T) {
 	}
 	if m := readSummary(t, "outputs/mine.1"); m.Run != "mine" {
 		t.Errorf("a folder of nobody's was changed: %+v", m)
+	}
+}
+
+// The demo wants its folder to itself.
+func TestDemoPutsARunAsideWithItsRecords(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "-o", "outputs/demo", "--max-steps", "2")...)
+	s, _, errOut := ui.Test()
+	if err := clearDemo("outputs/demo", s); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{"outputs/demo.1", "runs/mine.1"} {
+		if m := readSummary(t, dir); m.Run != "mine.1" || m.Adapter != "outputs/demo.1/adapter.gguf" {
+			t.Errorf("%s says %+v: %s", dir, m, errOut)
+		}
 	}
 }
 
