@@ -102,7 +102,10 @@ func (o *initOptions) check(cmd *cobra.Command) error {
 	if len(o.text) == 0 && o.like.preset == "" {
 		return asUsage(cmd, errors.New("init needs --vocab-from-text, the text to train the vocabulary on, or --like, a published model"))
 	}
-	return needFlags(cmd, "out", o.out)
+	if err := needFlags(cmd, "out", o.out); err != nil {
+		return err
+	}
+	return refuseOverwrite("-o", o.out, append(modelFiles(o.like.vocabFrom), o.text...)...)
 }
 
 func (o *initOptions) run(ctx context.Context, s *ui.Streams) error {

@@ -85,7 +85,7 @@ func (o *mergeOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.refuseOverwrite(base, adapters); err != nil {
+	if err := o.checkOutput(base, adapters); err != nil {
 		return err
 	}
 	plan, err := lora.NewPlan(base, adapters, o.kind, mergeKernels().Supports)
@@ -166,8 +166,8 @@ func splitScale(arg string) (path string, factor float64, err error) {
 	return arg[:i], factor, nil
 }
 
-// refuseOverwrite compares files, not names: a link to an input is one too.
-func (o *mergeOptions) refuseOverwrite(base *gguf.File, adapters []lora.Scaled) error {
+// checkOutput refuses to write to a folder, a device or an input.
+func (o *mergeOptions) checkOutput(base *gguf.File, adapters []lora.Scaled) error {
 	out, err := os.Stat(o.out)
 	if err != nil {
 		return nil // a new file; that it cannot be written shows when it is created
@@ -182,12 +182,7 @@ func (o *mergeOptions) refuseOverwrite(base *gguf.File, adapters []lora.Scaled) 
 	for _, a := range adapters {
 		inputs = append(inputs[:len(inputs):len(inputs)], a.Path)
 	}
-	for _, path := range inputs {
-		if in, err := os.Stat(path); err == nil && os.SameFile(in, out) {
-			return ui.Fail(ui.ExitUsage, fmt.Errorf("-o %s is the same file as the input %s", o.out, path), "write to a new file with -o")
-		}
-	}
-	return nil
+	return refuseOverwrite("-o", o.out, inputs...)
 }
 
 // openError is for a model or adapter that cannot be read.

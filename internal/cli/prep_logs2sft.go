@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,9 @@ func newLogs2SFTCmd(s *ui.Streams) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needFlags(cmd, "src", joined(o.src), "out", o.out); err != nil {
+				return err
+			}
+			if err := refuseOverwrite("-o", o.out, slices.Concat(o.src, []string{o.model, o.tools, o.extra, o.keyFile})...); err != nil {
 				return err
 			}
 			return o.run(cmd, s)

@@ -32,6 +32,9 @@ func newPrepMergeCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "out", out); err != nil {
 				return err
 			}
+			if err := refuseOverwrite("-o", out, args...); err != nil {
+				return err
+			}
 			r, err := shard.Merge(cmd.Context(), out, args)
 			if err != nil {
 				return mergeFailure(err)

@@ -59,6 +59,9 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "repo", first, "out", o.Out); err != nil {
 				return err
 			}
+			if err := refuseOverwrite("-o", o.Out, o.model, o.extra, o.keyFile); err != nil {
+				return err
+			}
 			if err := o.useScrubber(); err != nil {
 				return prepFailure(err)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/dustin/go-humanize/english"
 	"github.com/spf13/cobra"
@@ -57,6 +58,9 @@ func newScrubCmd(s *ui.Streams) *cobra.Command {
 			}
 			if err := o.check(o.mode); err != nil {
 				return asUsage(cmd, err)
+			}
+			if err := refuseOverwrite("-o", o.out, slices.Concat(args, []string{o.extra, o.keyFile})...); err != nil {
+				return err
 			}
 			return o.run(cmd.Context(), s, args)
 		},

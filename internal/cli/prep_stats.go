@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,9 @@ func newStatsCmd(s *ui.Streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := prepstats.CheckReport(o.report); err != nil {
 				return asUsage(cmd, err)
+			}
+			if err := refuseOverwrite("--report", o.report, slices.Concat(args, []string{o.model, o.template})...); err != nil {
+				return err
 			}
 			return o.run(cmd.Context(), s, args)
 		},

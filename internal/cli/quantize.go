@@ -48,6 +48,9 @@ func newQuantizeCmd(s *ui.Streams) *cobra.Command {
 			if o.model == "" || o.out == "" {
 				return asUsage(cmd, errors.New("name the input with -m and the output with -o"))
 			}
+			if err := refuseOverwrite("-o", o.out, modelFiles(o.model)...); err != nil {
+				return err
+			}
 			return o.run(cmd.Context(), s)
 		},
 	}
@@ -104,9 +107,6 @@ func (o *quantizeOptions) run(ctx context.Context, s *ui.Streams) error {
 }
 
 func quantizeError(err error) error {
-	if errors.Is(err, llama.ErrSameFile) {
-		return ui.Fail(ui.ExitUsage, err, "write to a new file with -o")
-	}
 	if strings.Contains(err.Error(), "requantizing") {
 		return ui.Fail(ui.ExitInvalid, err, "start from the F16 file, or accept the loss with --allow-requantize")
 	}

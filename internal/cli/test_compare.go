@@ -83,8 +83,10 @@ func (o *compareOptions) check() error {
 		return errors.New("--resamples must be 100 to 1000000")
 	case !(o.level > 0.5 && o.level < 1):
 		return errors.New("--confidence must be above 0.5 and below 1")
-	case o.report != "" && o.report == o.answers:
+	case o.report != "" && o.answers != "" && sameOutput(o.report, o.answers):
 		return errors.New("--report and --answers name the same file")
+	case o.answers != "" && o.generations == 0:
+		return errors.New("--answers with --generations 0: there are no answers to write")
 	case o.general != "" && o.noGeneral:
 		return errors.New("--general and --no-general exclude each other")
 	}

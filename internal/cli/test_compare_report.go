@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/evaluate/comparison"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -54,22 +56,59 @@ func writeHTML(path string, write func(io.Writer) error) error {
 
 // checkPages finds before anything is measured that a page cannot be written.
 func (o *compareOptions) checkPages() error {
-	for _, path := range []string{o.report, o.answers} {
-		if path == "" {
+	inputs, err := o.inputs()
+	if err != nil {
+		return err
+	}
+	for _, page := range []struct{ flag, path string }{{"--report", o.report}, {"--answers", o.answers}} {
+		if page.path == "" {
 			continue
 		}
-		if isFolder(path) {
-			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s is a folder", path), "name a file in it with --report or --answers")
+		if err := refuseOverwrite(page.flag, page.path, inputs...); err != nil {
+			return err
 		}
-		f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-		if err != nil {
-			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s cannot be written: %w", path, err), "name a file in a folder that is there and writable with --report or --answers")
-		}
-		if err := errors.Join(f.Close(), os.Remove(f.Name())); err != nil {
+		if err := checkPage(page.flag, page.path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func checkPage(flag, path string) error {
+	if isFolder(path) {
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s is a folder", flag, path), "name a file in it with "+flag)
+	}
+	if ext := strings.ToLower(filepath.Ext(path)); ext != ".html" && ext != ".htm" {
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s: the page is HTML, so its name must end in .html", flag, path), "name the page, such as "+strings.TrimSuffix(path, filepath.Ext(path))+".html, with "+flag)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s cannot be written: %w", flag, path, err), "name a file in a folder that is there and writable with "+flag)
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// inputs are all files that a comparison reads.
+func (o *compareOptions) inputs() ([]string, error) {
+	files := append(modelFiles(o.model), o.general, o.template)
+	for _, path := range o.merged {
+		files = append(files, modelFiles(path)...)
+	}
+	adapters, err := parseLoRA(o.lora)
+	if err != nil {
+		return nil, ui.Fail(ui.ExitUsage, err)
+	}
+	for _, a := range adapters {
+		files = append(files, a.path)
+	}
+	sources, err := dataset.ParseSources(o.data)
+	if err != nil {
+		return nil, ui.Fail(ui.ExitUsage, err)
+	}
+	for _, source := range sources {
+		files = append(files, source.Path)
+	}
+	return files, nil
 }
 
 func printComparison(s *ui.Streams, r *comparison.Report) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -118,24 +119,33 @@ func TestCompareRefuses(t *testing.T) {
 	}
 	putText(t, "broken.jsonl", `{"text":"this is fine"}`+"\n"+`{"text":`+"\n")
 	putText(t, "empty.txt", "\n\n")
+	if err := errors.Join(os.Symlink("eval.jsonl", "link.html"), os.Link("empty.txt", "hard.html")); err != nil {
+		t.Fatal(err)
+	}
 	const all = "test compare -m base.gguf --device cpu -t 1 -n 2 --data "
 	for args, want := range map[string]struct {
 		code int
 		say  string
 	}{
 		all + "eval.jsonl": {ui.ExitUsage, "nothing to compare"},
-		all + "eval.jsonl --lora a.gguf --resamples 3":          {ui.ExitUsage, "--resamples"},
-		all + "eval.jsonl --lora a.gguf --confidence 95":        {ui.ExitUsage, "--confidence"},
-		all + "eval.jsonl --merged other.gguf":                  {ui.ExitInvalid, "another vocabulary"},
-		all + "eval.jsonl --lora a.gguf --general none.txt":     {ui.ExitInvalid, "none.txt"},
-		all + "eval.jsonl --lora a.gguf --general empty.txt":    {ui.ExitInvalid, "no passage"},
-		all + "broken.jsonl --lora a.gguf":                      {ui.ExitInvalid, "broken.jsonl:2"},
-		all + "broken.jsonl --lora a.gguf --skip-invalid -q":    {ui.ExitSkipped, "skipped 1"},
-		"test compare --lora a.gguf --data eval.jsonl":          {ui.ExitUsage, "no model given"},
-		"test compare -m base.gguf --lora a.gguf":               {ui.ExitUsage, "no data given"},
-		all + "eval.jsonl --lora a.gguf --report none/r.html":   {ui.ExitUsage, "none/r.html"},
-		all + "eval.jsonl --lora a.gguf --answers .":            {ui.ExitUsage, "is a folder"},
-		all + "eval.jsonl --lora a.gguf --report r --answers r": {ui.ExitUsage, "same file"},
+		all + "eval.jsonl --lora a.gguf --resamples 3":                          {ui.ExitUsage, "--resamples"},
+		all + "eval.jsonl --lora a.gguf --confidence 95":                        {ui.ExitUsage, "--confidence"},
+		all + "eval.jsonl --merged other.gguf":                                  {ui.ExitInvalid, "another vocabulary"},
+		all + "eval.jsonl --lora a.gguf --general none.txt":                     {ui.ExitInvalid, "none.txt"},
+		all + "eval.jsonl --lora a.gguf --general empty.txt":                    {ui.ExitInvalid, "no passage"},
+		all + "broken.jsonl --lora a.gguf":                                      {ui.ExitInvalid, "broken.jsonl:2"},
+		all + "broken.jsonl --lora a.gguf --skip-invalid -q":                    {ui.ExitSkipped, "skipped 1"},
+		"test compare --lora a.gguf --data eval.jsonl":                          {ui.ExitUsage, "no model given"},
+		"test compare -m base.gguf --lora a.gguf":                               {ui.ExitUsage, "no data given"},
+		all + "eval.jsonl --lora a.gguf --report none/r.html":                   {ui.ExitUsage, "none/r.html"},
+		all + "eval.jsonl --lora a.gguf --answers .":                            {ui.ExitUsage, "is a folder"},
+		all + "eval.jsonl --lora a.gguf --report r.html --answers ./r.html":     {ui.ExitUsage, "same file"},
+		all + "eval.jsonl --lora a.gguf --report r.txt":                         {ui.ExitUsage, "must end in .html"},
+		all + "eval.jsonl --lora a.gguf --answers r.html --generations 0":       {ui.ExitUsage, "--generations 0"},
+		all + "eval.jsonl --lora a.gguf --report base.gguf":                     {ui.ExitUsage, "the same file as the input base.gguf"},
+		all + "eval.jsonl --lora a.gguf:0.5 --answers ./a.gguf":                 {ui.ExitUsage, "the same file as the input a.gguf"},
+		all + "eval.jsonl --merged base.gguf --report link.html":                {ui.ExitUsage, "the same file as the input eval.jsonl"},
+		all + "eval.jsonl --lora a.gguf --general hard.html --report hard.html": {ui.ExitUsage, "the same file as the input hard.html"},
 	} {
 		code, _, errOut := call(strings.Fields(args)...)
 		if code != want.code || !strings.Contains(errOut, want.say) {

@@ -259,6 +259,10 @@ func (o *perfOptions) makeShape(ctx context.Context, s *ui.Streams, p newmodel.P
 		need += t.Size
 	}
 	path := filepath.Join(o.dir, p.Name+"-"+kind+".gguf")
+	if exists(path) {
+		return "", ui.Fail(ui.ExitUsage, fmt.Errorf("%s is there, and is no %s of %s", path, kind, p.Name),
+			"measure that file with -m, rename it, or choose another folder with --models-dir")
+	}
 	if err := checkSpace(o.dir, need, path, "free some space, or choose another folder with --models-dir"); err != nil {
 		return "", err
 	}

@@ -1,0 +1,43 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/ui"
+)
+
+// refuseOverwrite refuses an output, which flag names, that is one of the
+// inputs. It compares files, not names: a link to an input is one too. Inputs
+// that are no files are passed over.
+func refuseOverwrite(flag, out string, inputs ...string) error {
+	written, err := os.Stat(out)
+	if err != nil || !written.Mode().IsRegular() {
+		return nil // nothing is lost there
+	}
+	for _, path := range inputs {
+		if in, err := os.Stat(path); err == nil && os.SameFile(in, written) {
+			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s is the same file as the input %s", flag, out, path), "write to a new file with "+flag)
+		}
+	}
+	return nil
+}
+
+// modelFiles are all files of a model, or path alone when it cannot be read.
+func modelFiles(path string) []string {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return []string{path}
+	}
+	defer f.Close()
+	return f.Paths()
+}
+
+// sameOutput says whether two files, which need not be there yet, would be one.
+func sameOutput(a, b string) bool {
+	dirA, errA := os.Stat(filepath.Dir(a))
+	dirB, errB := os.Stat(filepath.Dir(b))
+	return filepath.Base(a) == filepath.Base(b) && errA == nil && errB == nil && os.SameFile(dirA, dirB)
+}
