@@ -27,8 +27,9 @@ the model fits the memory, else 4. As many layers go to the GPU as fit into
 With --train, perf measures training instead: optimiser steps of adapters on all
 linears, on random tokens that all have loss and fill their rows. The speed is the
 median of the steps after the warm-up, with the slowest and the fastest; memory is
-what the engine plans and what is taken. "qlora init --like" writes a model to
-measure on.
+what the engine plans and what is taken. A model that does not fit is not measured
+(exit 5): on the CPU it must fit into --ram-budget, where that is given. "qlora init
+--like" writes a model to measure on.
 
 -o benchfmt is the format of Go's benchmarks, for benchstat: a line for each
 measured round, so give -r 10 (with --train: --steps 12) for it to see a
@@ -112,7 +113,7 @@ func (o *perfOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.find(ctx, s, budget); err != nil {
+	if err := o.find(ctx, s, o.runFits(budget)); err != nil {
 		return err
 	}
 	measured := o.Options
@@ -148,7 +149,7 @@ func (o *perfOptions) measureOne(ctx context.Context, s *ui.Streams, model strin
 	if err != nil {
 		return perf.Result{}, err
 	}
-	r, err := perf.Measure(ctx, model, placed, round)
+	r, err := abandon(ctx, func() (perf.Result, error) { return perf.Measure(ctx, model, placed, round) })
 	return r, modelError(err)
 }
 

@@ -94,13 +94,16 @@ type shape struct {
 	kinds  []string
 }
 
+// fitsFunc finds out before a model is there whether it can be measured.
+type fitsFunc func(p newmodel.Preset, width string) error
+
 // find turns names into files. All names and files are looked at before the
 // first model is written, which may take many gigabytes.
-func (o *perfOptions) find(ctx context.Context, s *ui.Streams, b perf.Budget) error {
+func (o *perfOptions) find(ctx context.Context, s *ui.Streams, fits fitsFunc) error {
 	var shapes []shape
 	files := slices.Clone(o.models)
 	for _, name := range o.names {
-		wanted, err := o.settle(name, b)
+		wanted, err := o.settle(name, fits)
 		if err != nil {
 			return err
 		}
@@ -125,8 +128,8 @@ func (o *perfOptions) find(ctx context.Context, s *ui.Streams, b perf.Budget) er
 	return nil
 }
 
-// settle finds out what a name stands for and whether it fits b.
-func (o *perfOptions) settle(name string, b perf.Budget) (shape, error) {
+// settle finds out what a name stands for and whether that can be measured.
+func (o *perfOptions) settle(name string, fits fitsFunc) (shape, error) {
 	if strings.EqualFold(filepath.Ext(name), ".gguf") {
 		return shape{path: name}, nil
 	}
@@ -134,7 +137,7 @@ func (o *perfOptions) settle(name string, b perf.Budget) (shape, error) {
 	if err != nil {
 		return shape{}, ui.Fail(ui.ExitUsage, err, "--models also takes GGUF files")
 	}
-	width, err := o.width(p, b)
+	width, err := o.width(p, fits)
 	return shape{preset: p, kinds: quantTypes[width]}, err
 }
 
@@ -149,40 +152,62 @@ func (o *perfOptions) fileOf(ctx context.Context, s *ui.Streams, wanted shape) (
 	return o.makeShape(ctx, s, wanted.preset, wanted.kinds[0])
 }
 
-// width settles --quant. The error is that p runs in no such width within b.
-func (o *perfOptions) width(p newmodel.Preset, b perf.Budget) (string, error) {
+// width settles --quant: the first width that fits. The error is that p fits in none.
+func (o *perfOptions) width(p newmodel.Preset, fits fitsFunc) (width string, err error) {
 	widths := map[string][]string{quant4: {quant4}, quant8: {quant8}, quantAuto: {quant8, quant4}}[o.quant]
-	last := widths[len(widths)-1]
 	if o.train.on {
-		return last, nil // the engine plans its own memory
+		widths = widths[len(widths)-1:]
 	}
-	for _, width := range widths {
-		fit, err := o.fitShape(p, quantTypes[width][0], b)
-		switch {
-		case err == nil && (b.Device == 0 || fit.Layers == fit.Of || width == last):
-			return width, nil
-		case err != nil && width == last:
-			return "", overBudget(p.Name+" in "+width, err)
+	for _, width = range widths {
+		if err = fits(p, width); err == nil {
+			break
 		}
 	}
-	return last, nil
+	return width, err
 }
 
-// fitShape divides a model of a shape that need not be there yet.
-func (o *perfOptions) fitShape(p newmodel.Preset, kind string, b perf.Budget) (perf.Offload, error) {
+// runFits is whether p runs within b. A width that leaves layers off the GPU is
+// for the last resort.
+func (o *perfOptions) runFits(b perf.Budget) fitsFunc {
+	return func(p newmodel.Preset, width string) error {
+		f, err := headerOf(p, quantTypes[width][0])
+		if err != nil {
+			return err
+		}
+		fit, err := perf.PlanOffload(f, o.cells(), b)
+		if err == nil && b.Device > 0 && fit.Layers < fit.Of && width == quant8 && o.quant == quantAuto {
+			return errPartly
+		}
+		return o.overBudget(p.Name+" in "+width, width, b, err)
+	}
+}
+
+// errPartly asks for a width in which more layers go to the GPU.
+var errPartly = errors.New("not all layers fit the GPU")
+
+// headerOf is the header of a model that need not be there yet.
+func headerOf(p newmodel.Preset, kind string) (*gguf.File, error) {
 	c, err := syntheticOf(p, kind)
 	if err != nil {
-		return perf.Offload{}, err
+		return nil, err
 	}
-	f, err := c.Header()
-	if err != nil {
-		return perf.Offload{}, err
-	}
-	return perf.PlanOffload(f, o.cells(), b)
+	return c.Header()
 }
 
-func overBudget(what string, err error) error {
-	return ui.Fail(ui.ExitDevice, fmt.Errorf("measure %s: %w", what, err), "choose a smaller model or --quant 4bit, or raise --ram-budget", "-ngl says how many layers go to the GPU, whatever the budget")
+// overBudget adds what to do where width, if known, has a smaller one.
+func (o *perfOptions) overBudget(what, width string, b perf.Budget, err error) error {
+	var none *perf.BudgetError
+	if !errors.As(err, &none) {
+		return err
+	}
+	hints := []string{"choose a smaller model, or raise --ram-budget"}
+	if width == quant8 {
+		hints[0] = "choose a smaller model or --quant 4bit, or raise --ram-budget"
+	}
+	if b.Device > 0 {
+		hints = append(hints, "-ngl says how many layers go to the GPU, whatever the budget")
+	}
+	return ui.Fail(ui.ExitDevice, fmt.Errorf("measure %s: %w", what, err), hints...)
 }
 
 // cells is the context that the tests need.
@@ -286,7 +311,7 @@ func (o *perfOptions) place(s *ui.Streams, path string, m perf.Options, b perf.B
 	var none *perf.BudgetError
 	switch {
 	case errors.As(err, &none):
-		return m, overBudget(path, none)
+		return m, o.overBudget(path, "", b, err)
 	case err != nil:
 		s.Warnf("%v: where its layers go was not planned", err)
 		return m, nil

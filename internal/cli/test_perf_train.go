@@ -11,6 +11,7 @@ import (
 	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/engine"
 	"github.com/qlora/qlora/internal/gguf"
+	"github.com/qlora/qlora/internal/newmodel"
 	"github.com/qlora/qlora/internal/perf"
 	"github.com/qlora/qlora/internal/train"
 	"github.com/qlora/qlora/internal/ui"
@@ -98,7 +99,7 @@ func (o *perfOptions) runTraining(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.find(ctx, s, perf.Budget{Device: options.Engine.Budget}); err != nil {
+	if err := o.find(ctx, s, trainFits(options, host)); err != nil {
 		return err
 	}
 	bar := ui.NewProgress(s, int64(len(o.models)*o.train.steps), "measure", "steps")
@@ -128,28 +129,60 @@ func measureTraining(ctx context.Context, s *ui.Streams, model string, o perf.Tr
 	if err != nil {
 		return perf.TrainResult{}, err
 	}
-	return perf.MeasureTraining(ctx, model, fitted, step)
+	return abandon(ctx, func() (perf.TrainResult, error) { return perf.MeasureTraining(ctx, model, fitted, step) })
 }
 
-// fitMeasured is o as the model fits the budget; layers that leave the device may
-// take host bytes of the machine, or any when that is 0.
+// trainFits is whether a model that is not there yet can be trained as o says.
+func trainFits(o perf.TrainOptions, host int64) fitsFunc {
+	return func(p newmodel.Preset, width string) error {
+		f, err := headerOf(p, quantTypes[width][0])
+		if err != nil {
+			return err
+		}
+		if _, _, err = planMeasured(f, o, host); err != nil {
+			return invalidInput(fmt.Errorf("measure training of %s in %s: %w", p.Name, width, err))
+		}
+		return nil
+	}
+}
+
+// fitMeasured is o as the model fits the budget.
 func fitMeasured(model string, o perf.TrainOptions, host int64, s *ui.Streams) (perf.TrainOptions, error) {
 	f, err := gguf.Open(model)
 	if err != nil {
 		return o, err
 	}
-	asked := rowChoice{rows: o.Engine.Rows, accum: o.Accum}
-	chosen := asked
-	plan, err := chosen.fit(f, &o.Engine, o.Engine.Module != nil)
-	if err == nil && host > 0 && plan.Streamed > host {
-		err = ui.Fail(ui.ExitDevice, fmt.Errorf("%s of layers stay in host memory, more than --ram-budget allows (%s)", ui.Size(plan.Streamed), ui.Size(host)), "give the GPU more with --vram-budget, or measure a smaller model")
-	}
+	fitted, chosen, err := planMeasured(f, o, host)
 	if err != nil {
 		return o, errors.Join(fmt.Errorf("prepare %s for training: %w", model, err), f.Close())
 	}
-	chosen.warnFewer(asked, s)
+	chosen.warnFewer(rowChoice{rows: o.Engine.Rows, accum: o.Accum}, s)
+	return fitted, f.Close()
+}
+
+// trainProgram is what the program takes of the machine's memory beside what the
+// engine plans; 75 to 90 MiB were measured.
+const trainProgram = 128 << 20
+
+// planMeasured fits o to the budget. The machine's memory holds all of a run on
+// the CPU, and on a device the layers that leave it; it may be host bytes, or any
+// when that is 0.
+func planMeasured(f *gguf.File, o perf.TrainOptions, host int64) (perf.TrainOptions, rowChoice, error) {
+	chosen, onDevice := rowChoice{rows: o.Engine.Rows, accum: o.Accum}, o.Engine.Module != nil
+	if !onDevice && host > 0 {
+		o.Engine.MemoryBudget = max(1, host-trainProgram)
+	}
+	plan, err := chosen.fit(f, &o.Engine, onDevice)
+	switch {
+	case err != nil || host == 0:
+	case onDevice && plan.Streamed > host:
+		err = ui.Fail(ui.ExitDevice, fmt.Errorf("%s of layers stay in host memory, more than --ram-budget allows (%s)", ui.Size(plan.Streamed), ui.Size(host)), "give the GPU more with --vram-budget, or measure a smaller model")
+	case !onDevice && plan.Total() > o.Engine.MemoryBudget:
+		err = ui.Fail(ui.ExitDevice, fmt.Errorf("it takes %s and %s for the program, more than --ram-budget allows (%s)", plan, ui.Size(trainProgram), ui.Size(host)),
+			"take less with a smaller --micro-batch-size, --ctx-size or --rank, or --recompute block", "measure a smaller model, or raise --ram-budget")
+	}
 	o.Accum = chosen.accum
-	return o, f.Close()
+	return o, chosen, err
 }
 
 func perfTrainError(ctx context.Context, err error) error {
