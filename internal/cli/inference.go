@@ -67,7 +67,7 @@ func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, e
 	if o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff {
 		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"))
 	}
-	if err := checkModel(o.model, specs); err != nil {
+	if err := useLoRA(checkModel(o.model, specs), o.model); err != nil {
 		return nil, err
 	}
 	logLlama(ctx)

@@ -66,6 +66,21 @@ func checkModel(model string, adapters []loraSpec) (err error) {
 // errIsAdapter marks an adapter where a model is wanted.
 var errIsAdapter = errors.New("is an adapter, not a model")
 
+// adapterHint puts what a command does with adapters in place of the hint about
+// one that stands where a model is wanted.
+func adapterHint(err error, hint string) error {
+	var coded *ui.CodedError
+	if errors.Is(err, errIsAdapter) && errors.As(err, &coded) {
+		coded.Hints = []string{hint}
+	}
+	return err
+}
+
+// useLoRA is adapterHint for commands that apply adapters to the model of -m.
+func useLoRA(err error, path string) error {
+	return adapterHint(err, "name its base with -m and the adapter with --lora "+path)
+}
+
 // fitAdapter refuses an adapter that libllama cannot apply to base.
 func fitAdapter(path string, base *gguf.File) (err error) {
 	a, err := lora.OpenAdapter(path)
@@ -101,7 +116,7 @@ func fileError(err error, path string) error {
 	var mismatch *lora.MismatchError
 	switch {
 	case errors.Is(err, errIsAdapter):
-		hint = fmt.Sprintf("name its base with -m and the adapter with --lora %s", path)
+		hint = "name the model that it was trained on in its place"
 	case errors.Is(err, fs.ErrNotExist):
 		hint = fmt.Sprintf("list what is there with 'ls %s'", filepath.Dir(path))
 	case isFolder(path):

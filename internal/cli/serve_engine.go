@@ -163,7 +163,7 @@ func (o *serveEngineOptions) checkFiles() error {
 	for _, n := range named {
 		specs = append(specs, n.loraSpec)
 	}
-	return checkModel(o.model, specs)
+	return useLoRA(checkModel(o.model, specs), o.model)
 }
 
 // engineArgs are the arguments of the command that computes with o.

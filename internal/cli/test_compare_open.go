@@ -94,7 +94,7 @@ func (set *comparedSet) tellApart() {
 // sameVocabulary refuses a model whose tokens are not the base's: on other
 // tokens a loss is not comparable, and samples are not the same.
 func sameVocabulary(base, path string) (err error) {
-	if err := checkModel(path, nil); err != nil {
+	if err := adapterHint(checkModel(path, nil), "compare an adapter with --lora "+path); err != nil {
 		return err
 	}
 	tokens := make([][]string, 2)

@@ -135,6 +135,7 @@ func TestCompareRefuses(t *testing.T) {
 		all + "eval.jsonl --lora a.gguf --general empty.txt":                    {ui.ExitInvalid, "no passage"},
 		all + "broken.jsonl --lora a.gguf":                                      {ui.ExitInvalid, "broken.jsonl:2"},
 		all + "broken.jsonl --lora a.gguf --skip-invalid -q":                    {ui.ExitSkipped, "skipped 1"},
+		all + "eval.jsonl --merged a.gguf":                                      {ui.ExitInvalid, "hint: compare an adapter with --lora a.gguf"},
 		"test compare --lora a.gguf --data eval.jsonl":                          {ui.ExitUsage, "no model given"},
 		"test compare -m base.gguf --lora a.gguf":                               {ui.ExitUsage, "no data given"},
 		all + "eval.jsonl --lora a.gguf --report none/r.html":                   {ui.ExitUsage, "none/r.html"},
