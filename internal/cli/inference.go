@@ -53,6 +53,7 @@ func (o *inferenceOptions) addComputeFlags(flags *pflag.FlagSet) {
 
 // session is a loaded model with its adapters.
 type session struct {
+	device   computeDevice
 	model    *llama.Model
 	adapters []llama.AdapterScale
 	options  inferenceOptions
@@ -75,11 +76,16 @@ func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, e
 	if err != nil {
 		return nil, err
 	}
+	return o.load(device, specs)
+}
+
+// load opens a session on files that were looked into.
+func (o inferenceOptions) load(device computeDevice, specs []loraSpec) (*session, error) {
 	model, err := llama.Load(o.model, llama.LoadOptions{MMap: true, Device: device.gpu.Name, GPULayers: device.gpuLayers})
 	if err != nil {
 		return nil, modelError(err)
 	}
-	s := &session{model: model, options: o}
+	s := &session{device: device, model: model, options: o}
 	for _, spec := range specs {
 		adapter, err := model.LoadAdapter(spec.path)
 		if err != nil {

@@ -22,13 +22,14 @@ type comparer struct {
 	samples   []dataset.Sample
 	passages  [][]int32
 	languages map[string]string
+	session   *session       // of the base
 	base      *llama.Context // for general text, beside each variant's
 	size      llama.ContextOptions
 }
 
 func (set *comparedSet) compare(ctx context.Context, o *compareOptions, samples []dataset.Sample, s *ui.Streams) (report *comparison.Report, err error) {
 	m := set.base.session.model
-	c := &comparer{o: o, s: s, samples: samples, size: evaluate.ContextOptions(samples, o.predict, o.contextOptions(m))}
+	c := &comparer{o: o, s: s, samples: samples, session: set.base.session, size: evaluate.ContextOptions(samples, o.predict, o.contextOptions(m))}
 	if c.passages, err = o.passages(m, s, c.size.Ctx); err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (o *compareOptions) passages(m *llama.Model, s *ui.Streams, limit int) ([][
 
 // variant measures a model in a context of its own.
 func (c *comparer) variant(ctx context.Context, v *compared) (m comparison.Measured, err error) {
-	if err := v.open(ctx, c.o, c.s); err != nil {
+	if err := v.open(c.session); err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, v.close()) }()

@@ -122,14 +122,14 @@ func sameVocabulary(base, path string) (err error) {
 		"compare a model with the one that it was made from; 'qlora test baseline' measures one by itself, in bits per byte too")
 }
 
-// open loads a whole model with the options of the base's session.
-func (v *compared) open(ctx context.Context, o *compareOptions, s *ui.Streams) error {
+// open loads a whole model where the base's session is, with its options.
+func (v *compared) open(base *session) error {
 	if v.session != nil {
 		return nil
 	}
-	own := o.inferenceOptions
+	own := base.options
 	own.model, own.lora = v.path, nil
-	sess, err := own.open(ctx, s)
+	sess, err := own.load(base.device, nil)
 	v.session, v.owned = sess, err == nil
 	return err
 }

@@ -7,7 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/evaluate/comparison"
@@ -118,17 +121,40 @@ func printComparison(s *ui.Streams, r *comparison.Report) {
 	}
 	ui.Table(s.Out, []string{"", "loss", "perplexity", "gaps", "filled", "similarity", "general loss"}, rows)
 	s.Printf("\n")
-	rows = nil
-	for _, v := range r.Variants {
-		rows = append(rows, []string{v.Name, withInterval(&v.LossDifference, 1), withInterval(v.FIMExact, 100), withInterval(v.GeneralLoss, 1),
-			withInterval(v.KL, 1), fmt.Sprintf("%d/%d/%d", v.Wins, v.Ties, v.Losses)})
-	}
-	ui.Table(s.Out, []string{"less base", "loss", "filled, points", "general loss", "KL", "win/tie/loss"}, rows)
+	printAgainst(s, r)
 	printLanguages(s, r)
 	for _, p := range r.Prompts {
 		printPrompt(s, p)
 	}
 	s.Printf("\n%s\n", r.Verdicts())
+}
+
+// printAgainst sets each variant beside the base, a column a variant, without the
+// rows for what was not measured.
+func printAgainst(s *ui.Streams, r *comparison.Report) {
+	head := []string{fmt.Sprintf("against the base (%g %% intervals)", 100*r.Level)}
+	rows := [][]string{{"loss"}, {"samples with a lower loss"}, {"gaps filled exactly, % points"}, {"loss on general text"},
+		{"KL divergence on general text"}, {"same likeliest token there"}, {"answers won, tied, lost"}}
+	for _, v := range r.Variants {
+		head = append(head, v.Name)
+		for i, cell := range againstBase(v) {
+			rows[i] = append(rows[i], cell)
+		}
+	}
+	rows = slices.DeleteFunc(rows, func(row []string) bool { return row[1] == "-" })
+	ui.Table(s.Out, head, rows)
+}
+
+func againstBase(v comparison.Result) []string {
+	same, answers := "-", "-"
+	if v.SameTop != nil {
+		same = fmt.Sprintf("%.1f %%", 100**v.SameTop)
+	}
+	if v.Wins+v.Ties+v.Losses > 0 {
+		answers = fmt.Sprintf("%d, %d, %d", v.Wins, v.Ties, v.Losses)
+	}
+	return []string{withInterval(&v.LossDifference, "%+.4f", 1), fmt.Sprintf("%d of %d", v.Better, v.Samples), withInterval(v.FIMExact, "%+.1f", 100),
+		withInterval(v.GeneralLoss, "%+.4f", 1), withInterval(v.KL, "%.4f", 1), same, answers}
 }
 
 func compareRow(f comparison.Figures) []string {
@@ -143,14 +169,10 @@ func compareRow(f comparison.Figures) []string {
 	return row
 }
 
-// withInterval prints a difference with its interval, both times scale.
-func withInterval(d *comparison.Difference, scale float64) string {
+// withInterval prints a figure with its interval, both times scale.
+func withInterval(d *comparison.Difference, format string, scale float64) string {
 	if d == nil {
 		return "-"
-	}
-	format := "%+.4f"
-	if scale > 1 {
-		format = "%+.1f"
 	}
 	text := fmt.Sprintf(format, scale*d.Mean)
 	if d.Interval != nil {
@@ -187,12 +209,24 @@ func printPrompt(s *ui.Streams, p comparison.Prompt) {
 	}
 	s.Printf("\n%s\n", p.Where)
 	printPart(s, "prompt", string(prompt))
-	printPart(s, "data", p.Reference)
+	printPart(s, "data", shortened(p.Reference))
 	for _, a := range p.Answers {
 		label := a.Name
 		if a.Against != "" {
-			label += " (" + string(a.Against) + ")"
+			label += " (" + a.Against.Verb() + ")"
 		}
 		printPart(s, label, a.Text)
 	}
+}
+
+// shownReference bounds what is printed of the data's answer, in characters.
+const shownReference = 400
+
+// shortened is the beginning of a text that is longer than an answer.
+func shortened(text string) string {
+	all := []rune(text)
+	if len(all) <= shownReference {
+		return text
+	}
+	return fmt.Sprintf("%s\n[... %s more characters, in --report and --json]", strings.TrimRight(string(all[:shownReference]), "\n"), humanize.Comma(int64(len(all)-shownReference)))
 }

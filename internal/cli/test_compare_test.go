@@ -103,9 +103,26 @@ func TestCompareInWords(t *testing.T) {
 	tinyRun(t)
 	llamatest.Adapter(t, "a.gguf", llamatest.Options{Seed: 3}, llamatest.AdapterOptions{})
 	putText(t, "general.txt", "one passage\n\nand another\n")
-	out, _ := mustRun(t, "test", "compare", "-m", "base.gguf", "--lora", "a.gguf,a.gguf", "--data", "eval.jsonl", "-n", "4", "-t", "1", "--general", "general.txt", "--device", "cpu")
-	for _, want := range []string{"\nbase ", "\na ", "\na#2 ", "less base", "  data ", "The adapter a ", "over 6 samples"} {
+	out, errOut := mustRun(t, "test", "compare", "-m", "base.gguf", "--lora", "a.gguf,a.gguf", "--merged", "base.gguf", "--data", "eval.jsonl", "-n", "4", "-t", "1", "--general", "general.txt", "--device", "cpu")
+	if n := strings.Count(errOut, "computing on the CPU"); n != 1 {
+		t.Errorf("the device is told %d times", n)
+	}
+	if strings.Contains(out, "gaps filled exactly") {
+		t.Errorf("a row for gaps, of which there are none:\n%s", out)
+	}
+	for _, want := range []string{"\nbase ", "\na ", "\na#2 ", "against the base (95 % intervals)", "KL divergence on general text", "same likeliest token there", "samples with a lower loss", "  data ", "KL divergence from the base", "The adapter a ", "over 6 samples"} {
 		if !strings.Contains("\n"+out, want) && !strings.Contains(out, "the adapter a helped") {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestPromptsOnTheTerminal(t *testing.T) {
+	s, out, _ := ui.Test()
+	printPrompt(s, comparison.Prompt{Where: "a:1", Prompt: "p", Reference: strings.Repeat("é", 1500), Answers: []comparison.Reply{
+		{Name: "base", Text: "b"}, {Name: "x", Text: "c", Against: comparison.Nearer}, {Name: "y", Text: "d", Against: comparison.Farther}, {Name: "z", Text: "e", Against: comparison.Alike}}})
+	for _, want := range []string{"x (wins) c", "y (loses) d", "z (ties) e", strings.Repeat("é", 400) + "\n           [... 1,100 more characters, in --report and --json]"} {
+		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}

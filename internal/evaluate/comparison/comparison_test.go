@@ -62,6 +62,23 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestSentences: what did not change is said plainly, and what KL is by its name.
+func TestSentences(t *testing.T) {
+	base, v := pair(4, 8, 0, 0.1)
+	for i := range base.Gaps {
+		base.Gaps[i].Exact, v.Gaps[i].Exact = i < 3, i < 3
+	}
+	if got := compare(t, base, v).Variants[0].Sentence; !strings.Contains(got, "both fill 3 of 8 gaps exactly") || !strings.Contains(got, "KL divergence from the base 0.0500 nats per token") {
+		t.Error(got)
+	}
+	for i := range base.Gaps {
+		base.Gaps[i].Exact, v.Gaps[i].Exact = false, false
+	}
+	if got := compare(t, base, v).Variants[0].Sentence; !strings.Contains(got, "neither of the two fills any of 8 gaps exactly") {
+		t.Error(got)
+	}
+}
+
 func TestFigures(t *testing.T) {
 	base, v := pair(5, 12, -0.5, 0)
 	r := compare(t, base, v)

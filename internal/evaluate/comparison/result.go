@@ -75,6 +75,11 @@ const (
 	Farther Nearness = "loss"
 )
 
+// Verb says the outcome beside the variant's name.
+func (n Nearness) Verb() string {
+	return map[Nearness]string{Nearer: "wins", Alike: "ties", Farther: "loses"}[n]
+}
+
 // tie is how far apart two edit similarities may be and still count as alike.
 const tie = 0.02
 

@@ -51,8 +51,12 @@ func (r *Result) gapsClause() string {
 	if r.FIMExact == nil {
 		return ""
 	}
-	points := 100 * r.FIMExact.Mean
+	points, gaps := 100*r.FIMExact.Mean, english.Plural(r.FIM.Gaps, "gap", "")
 	switch {
+	case points == 0 && r.FIM.ExactMatch == 0:
+		return fmt.Sprintf(", neither of the two fills any of %s exactly", gaps)
+	case points == 0:
+		return fmt.Sprintf(", both fill %.0f of %s exactly", r.FIM.ExactMatch*float64(r.FIM.Gaps), gaps)
 	case r.FIMExact.Above():
 		return fmt.Sprintf(", it fills %.1f %% points more gaps exactly", points)
 	case r.FIMExact.Below():
@@ -67,14 +71,15 @@ func (r *Result) generalClause() string {
 	if r.KL == nil {
 		return ""
 	}
-	text := fmt.Sprintf(", and on general text it is %.4f nats per token away from the base", r.KL.Mean)
+	text, loss := ", and on general text", r.GeneralLoss.Mean
+	kl := fmt.Sprintf("KL divergence from the base %.4f nats per token", r.KL.Mean)
 	switch {
 	case r.GeneralLoss.Above():
-		return text + fmt.Sprintf(" and has forgotten some (loss %+.4f)", r.GeneralLoss.Mean)
+		return text + fmt.Sprintf(" it has forgotten some (loss %+.4f, %s)", loss, kl)
 	case r.GeneralLoss.Below():
-		return text + fmt.Sprintf(" and knows it better (loss %+.4f)", r.GeneralLoss.Mean)
+		return text + fmt.Sprintf(" it has become better (loss %+.4f, %s)", loss, kl)
 	}
-	return text + fmt.Sprintf(" without a clear loss (%+.4f)", r.GeneralLoss.Mean)
+	return text + fmt.Sprintf(" its loss does not clearly differ (%+.4f, %s)", loss, kl)
 }
 
 // Verdicts are all sentences, a line each.
