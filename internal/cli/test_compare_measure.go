@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
+	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize/english"
 
@@ -56,7 +59,23 @@ func (set *comparedSet) compare(ctx context.Context, o *compareOptions, samples 
 		return nil, err
 	}
 	report.Model, report.Data = o.model, o.data
+	report.Origin = comparison.Origin{Version: versionString(), Made: time.Now(), Command: commandLine(os.Args[1:])}
 	return report, nil
+}
+
+// plainWord needs no quotes in a shell.
+var plainWord = regexp.MustCompile(`^[\w@%+=:,./-]+$`)
+
+// commandLine is a call of qlora as a shell takes it.
+func commandLine(args []string) string {
+	words := []string{"qlora"}
+	for _, arg := range args {
+		if !plainWord.MatchString(arg) {
+			arg = "'" + strings.ReplaceAll(arg, "'", `'\''`) + "'"
+		}
+		words = append(words, arg)
+	}
+	return strings.Join(words, " ")
 }
 
 // passages are those of the general text, of at most the context's size.

@@ -153,8 +153,8 @@ func againstBase(v comparison.Result) []string {
 	if v.Wins+v.Ties+v.Losses > 0 {
 		answers = fmt.Sprintf("%d, %d, %d", v.Wins, v.Ties, v.Losses)
 	}
-	return []string{withInterval(&v.LossDifference, "%+.4f", 1), fmt.Sprintf("%d of %d", v.Better, v.Samples), withInterval(v.FIMExact, "%+.1f", 100),
-		withInterval(v.GeneralLoss, "%+.4f", 1), withInterval(v.KL, "%.4f", 1), same, answers}
+	return []string{v.LossDifference.Text("%+.4f", 1), fmt.Sprintf("%d of %d", v.Better, v.Samples), v.FIMExact.Text("%+.1f", 100),
+		v.GeneralLoss.Text("%+.4f", 1), v.KL.Text("%.4f", 1), same, answers}
 }
 
 func compareRow(f comparison.Figures) []string {
@@ -167,18 +167,6 @@ func compareRow(f comparison.Figures) []string {
 		row[6] = fmt.Sprintf("%.4f", f.General.Loss)
 	}
 	return row
-}
-
-// withInterval prints a figure with its interval, both times scale.
-func withInterval(d *comparison.Difference, format string, scale float64) string {
-	if d == nil {
-		return "-"
-	}
-	text := fmt.Sprintf(format, scale*d.Mean)
-	if d.Interval != nil {
-		text += fmt.Sprintf(" ("+format+" to "+format+")", scale*d.Interval.Low, scale*d.Interval.High)
-	}
-	return text
 }
 
 func printLanguages(s *ui.Streams, r *comparison.Report) {

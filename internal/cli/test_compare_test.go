@@ -117,6 +117,12 @@ func TestCompareInWords(t *testing.T) {
 	}
 }
 
+func TestCommandLine(t *testing.T) {
+	if got, want := commandLine([]string{"test", "-m", "a.gguf:0.5", "--data", "it's here"}), `qlora test -m a.gguf:0.5 --data 'it'\''s here'`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
 func TestPromptsOnTheTerminal(t *testing.T) {
 	s, out, _ := ui.Test()
 	printPrompt(s, comparison.Prompt{Where: "a:1", Prompt: "p", Reference: strings.Repeat("é", 1500), Answers: []comparison.Reply{

@@ -1,6 +1,7 @@
 package comparison
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -76,6 +77,18 @@ type Difference struct {
 
 func (r ratioOfSums) difference(o Options) Difference {
 	return Difference{Mean: r.mean(), Interval: r.bootstrap(o)}
+}
+
+// Text prints a difference with its interval, all times scale; "-" when there is none.
+func (d *Difference) Text(format string, scale float64) string {
+	if d == nil {
+		return "-"
+	}
+	text := fmt.Sprintf(format, scale*d.Mean)
+	if d.Interval != nil {
+		text += fmt.Sprintf(" ("+format+" to "+format+")", scale*d.Interval.Low, scale*d.Interval.High)
+	}
+	return text
 }
 
 // Above says that all of the interval lies above zero.

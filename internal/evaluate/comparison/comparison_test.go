@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 )
@@ -212,6 +213,8 @@ func TestPageStandsAlone(t *testing.T) {
 	w.Name = `evil"><img src=x>`
 	r := compare(t, base, v, w)
 	r.Model, r.Data = "m.gguf", []string{"a.jsonl", "<b>.jsonl"}
+	r.Origin = Origin{Version: "v1.2.3", Made: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Command: "qlora test compare --lora 'a b'"}
+	r.Variants[0].Path = "adapters/mine.gguf"
 	for _, write := range []func(io.Writer) error{r.WriteHTML, r.WriteAnswersHTML} {
 		var b bytes.Buffer
 		if err := write(&b); err != nil {
@@ -223,8 +226,41 @@ func TestPageStandsAlone(t *testing.T) {
 	if err := r.WriteHTML(&b); err != nil || strings.Count(b.String(), "<svg") != 5 {
 		t.Errorf("%d pictures, want 5 (%v)", strings.Count(b.String(), "<svg"), err)
 	}
+	for _, want := range []string{"v1.2.3, 2026-01-02 03:04 UTC", "<td>adapters/mine.gguf</td>", "qlora test compare --lora &#39;a b&#39;", `style="--columns:4"`, ">wins<", ">loses<", ">samples<"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("the page has no %s", want)
+		}
+	}
 	if !strings.Contains(b.String(), "prefers-color-scheme:dark") || !strings.Contains(html.UnescapeString(b.String()), r.Variants[0].Sentence) {
 		t.Error("no dark colours, or no verdict")
+	}
+}
+
+// TestHistogramPartsAtZero: what is lower and what is not share no bar.
+func TestHistogramPartsAtZero(t *testing.T) {
+	h := newHistogram([]float64{-0.31, -0.001, 0, 0.002, 0.9})
+	below, above := 0, 0
+	for bin, n := range h.counts {
+		if bin < 0 {
+			below += n
+		} else {
+			above += n
+		}
+	}
+	if a := h.axis(); below != 2 || above != 3 || a.low > -0.31 || a.high < 0.9 {
+		t.Errorf("%d below and %d above zero, axis %+v", below, above, a)
+	}
+	if h := newHistogram([]float64{0, 0}); h.counts[0] != 2 || math.IsNaN(h.width) || h.width <= 0 {
+		t.Errorf("equal losses: %+v", h)
+	}
+}
+
+func TestAnswersPageWithoutAnswers(t *testing.T) {
+	base, v := pair(9, 4, -0.1, 0.3)
+	base.Answers, v.Answers = nil, nil
+	var b bytes.Buffer
+	if err := compare(t, base, v).WriteAnswersHTML(&b); err != nil || !strings.Contains(b.String(), "There are no answers") {
+		t.Errorf("%v\n%s", err, b.String())
 	}
 }
 

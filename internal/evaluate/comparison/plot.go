@@ -3,6 +3,7 @@ package comparison
 import (
 	"fmt"
 	"html/template"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -19,12 +20,12 @@ const (
 	plotRight = 14
 )
 
-// axis maps values onto the width of a picture.
-type axis struct{ low, high float64 }
+// axis maps values onto the width of a picture from left on.
+type axis struct{ low, high, left float64 }
 
 // newAxis holds zero and all values, with some air.
 func newAxis(values ...float64) axis {
-	a := axis{min(0, slices.Min(values)), max(0, slices.Max(values))}
+	a := axis{min(0, slices.Min(values)), max(0, slices.Max(values)), plotLeft}
 	if a.low == a.high {
 		a.high = a.low + 1
 	}
@@ -37,18 +38,23 @@ func newAxis(values ...float64) axis {
 }
 
 func (a axis) x(v float64) float64 {
-	return plotLeft + (plotWidth-plotLeft-plotRight)*(v-a.low)/(a.high-a.low)
+	return a.left + (plotWidth-a.left-plotRight)*(v-a.low)/(a.high-a.low)
+}
+
+// step is the round distance of at most five ticks along the axis.
+func (a axis) step() float64 {
+	step := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/4)))
+	for _, m := range []float64{1, 2, 5} {
+		if (a.high-a.low)/(m*step) <= 5 {
+			return m * step
+		}
+	}
+	return 10 * step
 }
 
 // ticks are round values along the axis.
 func (a axis) ticks() []float64 {
-	step := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/4)))
-	for _, m := range []float64{1, 2, 5, 10} {
-		if (a.high-a.low)/(m*step) <= 5 {
-			step *= m
-			break
-		}
-	}
+	step := a.step()
 	var out []float64
 	for i := math.Ceil(a.low / step); i*step <= a.high; i++ {
 		out = append(out, i*step)
@@ -119,7 +125,7 @@ func (r *Report) intervals(label string, of func(Result) *Difference) template.H
 	d.scale(a, height)
 	for i, v := range r.Variants {
 		y := float64(i*rowHeight) + 26
-		d.text(plotLeft, y-9, "start", "name", shortName(v.Name))
+		d.text(plotLeft+5, y-9, "start", "name", shortName(v.Name))
 		difference := of(v)
 		if in := difference.Interval; in != nil {
 			d.line("interval", a.x(in.Low), y, a.x(in.High), y)
@@ -129,28 +135,56 @@ func (r *Report) intervals(label string, of func(Result) *Difference) template.H
 	return d.html()
 }
 
+// histogram counts values in bins of equal width, one edge of which is zero.
+type histogram struct {
+	width  float64
+	counts map[int]int // by what times width is the bin's lower edge
+}
+
+// binsPerTick makes 12 to 25 bins of most histograms.
+const binsPerTick = 5
+
+func newHistogram(values []float64) histogram {
+	h := histogram{newAxis(values...).step() / binsPerTick, map[int]int{}}
+	for _, v := range values {
+		h.counts[int(math.Floor(v/h.width))]++
+	}
+	return h
+}
+
+// axis holds all bins.
+func (h histogram) axis() axis {
+	var edges []float64
+	for bin := range h.counts {
+		edges = append(edges, float64(bin)*h.width, float64(bin+1)*h.width)
+	}
+	a := newAxis(edges...)
+	a.left = 40 // room for counts
+	return a
+}
+
 // SamplePlot is the histogram of a variant's differences, sample by sample.
 func (v Result) SamplePlot() template.HTML {
 	if len(v.sampleDifferences) < 2 {
 		return ""
 	}
-	const bins, height = 30, 130
-	a := newAxis(v.sampleDifferences...)
-	counts := make([]int, bins)
-	for _, x := range v.sampleDifferences {
-		counts[min(bins-1, int((x-a.low)/(a.high-a.low)*bins))]++
-	}
-	most := slices.Max(counts)
+	const height, top, floor = 150, 20, 150 - 22
+	h := newHistogram(v.sampleDifferences)
+	a, most := h.axis(), slices.Max(slices.Collect(maps.Values(h.counts)))
 	d := newDrawing(height, "Histogram of the differences of "+v.Name+" from the base, sample by sample")
 	d.scale(a, height)
-	width := (plotWidth - plotLeft - plotRight) / float64(bins)
-	for i, n := range counts {
-		if n == 0 {
-			continue
+	d.text(4, 10, "start", "soft", "samples")
+	y := func(n float64) float64 { return floor - (floor-top)*n/float64(most) }
+	for _, n := range (axis{high: float64(most)}).ticks() {
+		if n == math.Trunc(n) {
+			d.line("grid", a.left, y(n), plotWidth-plotRight, y(n))
+			d.text(a.left-6, y(n)+4, "end", "soft", fmt.Sprint(int(n)))
 		}
-		h := max(1, float64(n)/float64(most)*(height-34))
-		fmt.Fprintf(&d.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%s</title></rect>`,
-			plotLeft+float64(i)*width+0.5, float64(height-22)-h, width-1, h, english.Plural(n, "sample", ""))
+	}
+	for _, bin := range slices.Sorted(maps.Keys(h.counts)) {
+		low, n := float64(bin)*h.width, h.counts[bin]
+		fmt.Fprintf(&d.b, `<rect class="bar" x="%.1f" y="%.1f" width="%.1f" height="%.1f"><title>%d of %s from %.4g to %.4g</title></rect>`,
+			a.x(low)+0.5, y(float64(n)), a.x(low+h.width)-a.x(low)-1, floor-y(float64(n)), n, english.Plural(v.Samples, "sample", ""), low, low+h.width)
 	}
 	return d.html()
 }
@@ -169,7 +203,7 @@ func (r *Report) LanguagePlot() template.HTML {
 	group := 20 + barHeight*len(all) + 8
 	height := group*len(r.Base.FIM.Languages) + 26
 	d := newDrawing(height, "Gaps filled exactly, by language")
-	a := axis{0, 1.4} // room for a label beside a whole bar
+	a := axis{0, 1.4, plotLeft} // room for a label beside a whole bar
 	floor := float64(height - 22)
 	for _, v := range []float64{0, 0.25, 0.5, 0.75, 1} {
 		d.line("grid", a.x(v), 4, a.x(v), floor)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 )
 
 // Report is a finished comparison.
@@ -20,6 +21,14 @@ type Report struct {
 	Base      Figures  `json:"base"`
 	Variants  []Result `json:"variants"`
 	Prompts   []Prompt `json:"prompts,omitempty"`
+	Origin    Origin   `json:"-"`
+}
+
+// Origin is how a comparison was made, for its pages.
+type Origin struct {
+	Version string // of qlora
+	Made    time.Time
+	Command string
 }
 
 // Figures are those of one model by itself.
