@@ -44,7 +44,7 @@ func execute(ctx context.Context, args []string, s *ui.Streams) int {
 	}
 	if !started { // cobra failed before the command ran: flags or arguments
 		presetFromArgs(args, s)
-		err = asUsage(cmd, err)
+		err = asUsage(cmd, inWords(err))
 	}
 	return report(s, err)
 }

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
@@ -36,23 +35,21 @@ func (f *enumFlag) Set(v string) error {
 	return fmt.Errorf("valid values are %s", strings.Join(f.allowed, ", "))
 }
 
-// plainFlagError says what a flag of pflag's own types wants, in the words of
-// config.Run's settings, where pflag passes on what strconv says.
-func plainFlagError(_ *cobra.Command, err error) error {
-	var invalid *pflag.InvalidValueError
+// inWords says of a flag's number what is wrong with it, in place of the name of
+// the function that did not read it.
+func inWords(err error) error {
 	var number *strconv.NumError
-	if !errors.As(err, &invalid) || !errors.As(err, &number) {
+	if !errors.As(err, &number) {
 		return err
 	}
-	kind := strings.TrimRight(invalid.GetFlag().Value.Type(), "0123456789")
-	wants := map[string]string{"bool": "neither true nor false", "float": "not a number",
-		"int": "not a whole number", "count": "not a whole number", "uint": "not a whole number from 0"}[kind]
+	want := map[string]string{"Atoi": "not a whole number", "ParseInt": "not a whole number", "ParseUint": "not a whole number from 0",
+		"ParseFloat": "not a number", "ParseBool": "neither true nor false"}[number.Func]
+	text := fmt.Sprintf("%q is %s", number.Num, want)
 	switch {
 	case errors.Is(number, strconv.ErrRange):
-		wants = "out of range"
-	case wants == "":
+		text = number.Num + " is out of range"
+	case want == "":
 		return err
 	}
-	text := strings.TrimSuffix(err.Error(), invalid.Unwrap().Error())
-	return fmt.Errorf("%s%q is %s", text, number.Num, wants)
+	return errors.New(strings.Replace(err.Error(), number.Error(), text, 1))
 }

@@ -114,9 +114,7 @@ func (o *statsOptions) publish(s *ui.Streams, r *prepstats.Report) error {
 
 // publishEmpty names the lines of input in which nothing is usable.
 func (o *statsOptions) publishEmpty(s *ui.Streams, r *prepstats.Report) error {
-	for _, p := range r.Problems[:min(shownProblems, len(r.Problems))] {
-		s.Warnf("skipped %s", p)
-	}
+	warnSkipped(s, r.Problems)
 	return s.Event("summary", r)
 }
 

@@ -41,7 +41,6 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetErr(s.Err)
 	root.SetGlobalNormalizationFunc(dashes)
 	root.SetVersionTemplate("qlora {{.Version}}\n")
-	root.SetFlagErrorFunc(plainFlagError)
 	setHelp(root)
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)

@@ -135,11 +135,14 @@ func (o *lengthsOptions) measure(ctx context.Context, s *ui.Streams, v *vocabula
 		stats.Paths = append(stats.Paths, source.Path)
 	}
 	r, err := measureFiles(ctx, s, stats)
-	if err == nil && len(samples) == 0 {
-		err = prepstats.ErrNothing
+	if r != nil && errors.Is(err, prepstats.ErrNothing) {
+		warnSkipped(s, r.Problems)
 	}
 	if err != nil {
 		return statsFailure(err)
+	}
+	if len(samples) == 0 {
+		return ui.Fail(ui.ExitInvalid, errors.New("no sample has a token to train on"), "see what counts with 'qlora prep show', or choose with --loss")
 	}
 	sum.Report = r
 	return o.pack(ctx, samples, sources, sum)

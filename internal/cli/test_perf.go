@@ -63,6 +63,9 @@ func newTestPerfCmd(s *ui.Streams) *cobra.Command {
 			if err := errors.Join(o.check(), o.train.check(cmd)); err != nil {
 				return asUsage(cmd, err)
 			}
+			if s.JSON && cmd.Flags().Changed("output") {
+				return asUsage(cmd, errors.New("--json and --output exclude each other: both say how results are written"))
+			}
 			if o.train.on {
 				return o.runTraining(cmd.Context(), s)
 			}
@@ -148,6 +151,9 @@ func (o *perfOptions) measureOne(ctx context.Context, s *ui.Streams, model strin
 	placed, err := o.place(s, model, m, b)
 	if err != nil {
 		return perf.Result{}, err
+	}
+	if trained, err := trainedOn(model); err == nil && trained > 0 && max(o.Prompt, o.Generate) > trained {
+		s.Warnf("%s was made for %d tokens: beyond them it is as fast as measured, but may ramble", model, trained)
 	}
 	r, err := abandon(ctx, func() (perf.Result, error) { return perf.Measure(ctx, model, placed, round) })
 	return r, modelError(err)

@@ -324,3 +324,19 @@ func (o *perfOptions) place(s *ui.Streams, path string, m perf.Options, b perf.B
 	}
 	return m, nil
 }
+
+// trainedOn is how many tokens a model was made for; 0 when its header does not
+// say.
+func trainedOn(path string) (int, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	return contextOf(f), f.Close()
+}
+
+func contextOf(f *gguf.File) int {
+	arch, _ := f.String("general.architecture")
+	n, _ := f.Uint(arch + ".context_length")
+	return int(n)
+}

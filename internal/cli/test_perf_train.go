@@ -156,6 +156,9 @@ func fitMeasured(model string, o perf.TrainOptions, host int64, s *ui.Streams) (
 	if err != nil {
 		return o, errors.Join(fmt.Errorf("prepare %s for training: %w", model, err), f.Close())
 	}
+	if trained := contextOf(f); trained > 0 && o.Engine.Length > trained {
+		s.Warnf("%s was made for %d tokens: rows of %d are measured, but 'qlora train' lowers --ctx-size to that", model, trained, o.Engine.Length)
+	}
 	chosen.warnFewer(rowChoice{rows: o.Engine.Rows, accum: o.Accum}, s)
 	return fitted, f.Close()
 }

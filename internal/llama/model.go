@@ -6,6 +6,7 @@ import "C"
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"unsafe"
 )
@@ -183,14 +184,28 @@ func (m *Model) Arch() string {
 	return arch
 }
 
-// Describe returns libllama's one-line description: architecture, size, type.
+// Describe returns libllama's one-line description: architecture, size, type. A
+// size that libllama has no name for is the number of parameters.
 func (m *Model) Describe() (text string) {
 	m.with(func(h *C.struct_llama_model) {
 		text, _ = readString(func(buf *C.char, size C.size_t) C.int32_t {
 			return C.llama_model_desc(h, buf, size)
 		})
 	})
-	return text
+	return strings.Replace(text, "?B", shortCount(m.Params()), 1)
+}
+
+// shortCount is such as "5.8M".
+func shortCount(n uint64) string {
+	for _, unit := range []struct {
+		size float64
+		name string
+	}{{1e9, "B"}, {1e6, "M"}, {1e3, "K"}} {
+		if v := float64(n) / unit.size; v >= 0.95 {
+			return fmt.Sprintf("%.1f%s", v, unit.name)
+		}
+	}
+	return fmt.Sprint(n)
 }
 
 // Embedding returns the width of the residual stream.

@@ -30,6 +30,9 @@ func TestModelMetadata(t *testing.T) {
 	if m.Params() != want || m.Size() != 4*want {
 		t.Errorf("%d weights in %d bytes, want %d in %d", m.Params(), m.Size(), want, 4*want)
 	}
+	if got := m.Describe(); got != "llama 36.0K all F32 (guessed)" {
+		t.Errorf("described as %q", got)
+	}
 	if bare := tiny(t, llamatest.Options{}); bare.ChatTemplate() != "" {
 		t.Errorf("template of a model without one: %q", bare.ChatTemplate())
 	}
