@@ -47,7 +47,7 @@ func inWords(err error) error {
 	text := fmt.Sprintf("%q is %s", number.Num, want)
 	switch {
 	case errors.Is(number, strconv.ErrRange):
-		text = number.Num + " is out of range"
+		text = fmt.Sprintf("%q is out of range", number.Num)
 	case want == "":
 		return err
 	}
