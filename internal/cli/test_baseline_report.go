@@ -116,9 +116,16 @@ func printGeneration(s *ui.Streams, g generation) {
 	}
 }
 
+// printPart prints text beside its label, or below one that is long.
 func printPart(s *ui.Streams, label, text string) {
-	lines := strings.Split(strings.TrimRight(visible(text), "\n"), "\n")
-	s.Printf("  %-8s %s\n", label, strings.Join(lines, "\n"+strings.Repeat(" ", 11)))
+	const width = 8
+	indent := "\n" + strings.Repeat(" ", width+3)
+	text = strings.ReplaceAll(strings.TrimRight(visible(text), "\n"), "\n", indent)
+	if len(label) > width {
+		s.Printf("  %s%s%s\n", label, indent, text)
+		return
+	}
+	s.Printf("  %-*s %s\n", width, label, text)
 }
 
 // visible keeps generated text and data from steering the terminal.

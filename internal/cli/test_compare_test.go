@@ -126,8 +126,8 @@ func TestCommandLine(t *testing.T) {
 func TestPromptsOnTheTerminal(t *testing.T) {
 	s, out, _ := ui.Test()
 	printPrompt(s, comparison.Prompt{Where: "a:1", Prompt: "p", Reference: strings.Repeat("é", 1500), Answers: []comparison.Reply{
-		{Name: "base", Text: "b"}, {Name: "x", Text: "c", Against: comparison.Nearer}, {Name: "y", Text: "d", Against: comparison.Farther}, {Name: "z", Text: "e", Against: comparison.Alike}}})
-	for _, want := range []string{"x (wins) c", "y (loses) d", "z (ties) e", strings.Repeat("é", 400) + "\n           [... 1,100 more characters, in --report and --json]"} {
+		{Name: "base", Text: "b"}, {Name: "x", Text: "c", Against: comparison.Nearer}, {Name: "longer", Text: "d\nmore", Against: comparison.Farther}, {Name: "z", Text: "e", Against: comparison.Alike}}})
+	for _, want := range []string{"  x (wins) c\n", "  longer (loses)\n           d\n           more\n", "  z (ties) e\n", strings.Repeat("é", 400) + "\n           [... 1,100 more characters, in --report and --json]"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
