@@ -18,13 +18,15 @@ import (
 )
 
 const exportLong = `Export writes a folder that another program takes, with a model card (README.md)
-in it. What it exports is an adapter, a merged model, or the folder of a run.
+in it. What it exports is an adapter, a merged model, or the folder of a run: then
+the weights of its best evaluation, as 'qlora runs' shows them, else the last.
 
 --to ollama writes a Modelfile beside the files that it names: the base and the
 adapter, or the merged model. The prompt template is that of the model's family
 (Qwen 2.5 and 3, Llama 3, Mistral, Gemma, ChatML such as SmolLM2), and it is
 tried against the template in the model's file, on plain chats and on chats with
-tools: a difference is told, and so are tools that are left out. Then 'ollama create NAME -f DIR/Modelfile' takes it.
+tools: a difference is told, and so are tools that are left out. Then
+'ollama create NAME -f DIR/Modelfile' takes it.
 
 --to peft writes adapter_config.json and adapter_model.safetensors, for PEFT in
 Python and all that read its adapters. Rows of q and k, which GGUF files of the
@@ -127,7 +129,7 @@ type exportSummary struct {
 }
 
 func (o *exportOptions) run(ctx context.Context, path string, s *ui.Streams) (err error) {
-	in, err := openExport(path, o.base)
+	in, err := openExport(path, o.base, s)
 	if err != nil {
 		return err
 	}

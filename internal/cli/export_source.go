@@ -27,8 +27,13 @@ type exportSource struct {
 
 // openExport opens the adapter or model at path, or that of a run's folder.
 // base may be empty when the run's settings name it.
-func openExport(path, base string) (in *exportSource, err error) {
-	in = &exportSource{path: resultIn(path)}
+func openExport(path, base string, s *ui.Streams) (in *exportSource, err error) {
+	result, err := resultIn(path)
+	if err != nil {
+		return nil, err
+	}
+	result.tell(s)
+	in = &exportSource{path: result.path}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -55,16 +60,6 @@ func openExport(path, base string) (in *exportSource, err error) {
 		return in, err
 	}
 	return in, in.openAdapter(base)
-}
-
-// resultIn is the result in a run's folder, or path itself.
-func resultIn(path string) string {
-	for _, name := range []string{"adapter.gguf", "model.gguf"} {
-		if file := filepath.Join(path, name); isFolder(path) && exists(file) {
-			return file
-		}
-	}
-	return path
 }
 
 // isResult tells by its name whether a whole model is what a run in its folder

@@ -37,7 +37,7 @@ const defaultContext = 4096
 
 func (o *inferenceOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file of the model (the first shard when it is split)")
-	flags.StringSliceVar(&o.lora, "lora", nil, "LoRA adapters to apply, each FILE or FILE:SCALE")
+	flags.StringSliceVar(&o.lora, "lora", nil, "LoRA adapters to apply, each FILE or FILE:SCALE; a run's folder stands for its best adapter")
 	flags.IntVarP(&o.ctx, "ctx-size", "c", 0, fmt.Sprintf("context in tokens (0: what the model was trained with, at most %d)", defaultContext))
 	o.addComputeFlags(flags)
 	names := []string{"f32", "f16", "bf16", "q8_0"}
@@ -63,7 +63,10 @@ type session struct {
 func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, error) {
 	specs, err := parseLoRA(o.lora)
 	if err != nil {
-		return nil, ui.Fail(ui.ExitUsage, err)
+		return nil, err
+	}
+	for _, spec := range specs {
+		spec.tell(to)
 	}
 	if o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff {
 		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"))

@@ -17,28 +17,32 @@ import (
 
 // loraSpec is one adapter of a --lora flag.
 type loraSpec struct {
-	path  string
+	runResult
 	scale float32
 }
 
-// parseLoRA reads FILE or FILE:SCALE. What follows the last colon is part of
-// the name unless it is a number.
+// parseLoRA reads FILE or FILE:SCALE, where the folder of a run stands for its
+// result. What follows the last colon is part of the name unless it is a number.
 func parseLoRA(args []string) ([]loraSpec, error) {
 	var specs []loraSpec
 	for _, arg := range args {
-		spec := loraSpec{path: arg, scale: 1}
+		path, scale := arg, 1.0
 		if at := strings.LastIndexByte(arg, ':'); at >= 0 {
-			if scale, err := strconv.ParseFloat(arg[at+1:], 32); err == nil {
-				spec = loraSpec{path: arg[:at], scale: float32(scale)}
+			if number, err := strconv.ParseFloat(arg[at+1:], 32); err == nil {
+				path, scale = arg[:at], number
 			}
 		}
-		if spec.path == "" {
-			return nil, fmt.Errorf("--lora %q names no file", arg)
+		if path == "" {
+			return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("--lora %q names no file", arg), "name an adapter, such as --lora outputs/mine/adapter.gguf")
 		}
-		if s := float64(spec.scale); math.IsNaN(s) || math.IsInf(s, 0) {
-			return nil, fmt.Errorf("--lora %q: the scale is not a finite number", arg)
+		if math.IsNaN(scale) || math.IsInf(scale, 0) {
+			return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("--lora %q: the scale is not a finite number", arg), "write FILE:0.5 for half of an adapter")
 		}
-		specs = append(specs, spec)
+		result, err := resultIn(path)
+		if err != nil {
+			return nil, err
+		}
+		specs = append(specs, loraSpec{result, float32(scale)})
 	}
 	return specs, nil
 }

@@ -66,7 +66,7 @@ func newMergeCmd(s *ui.Streams) *cobra.Command {
 func (o *mergeOptions) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	flags.StringVarP(&o.model, "model", "m", "", "GGUF file of the base (of a split model the first)")
-	flags.StringSliceVar(&o.lora, "lora", nil, "adapter GGUF, or several: a.gguf,b.gguf:0.5 (a number after the colon scales it)")
+	flags.StringSliceVar(&o.lora, "lora", nil, "adapter GGUF or run folder, or several: a.gguf,outputs/b:0.5 (a number after the colon scales it)")
 	flags.StringVarP(&o.out, "output", "o", "", "GGUF file to write")
 	enumVar(flags, &o.kind, "type", lora.Keep, append([]string{lora.Keep}, lora.MixtureNames()...), "type of the output")
 	flags.IntVarP(&o.threads, "threads", "t", 0, "CPU threads (0: all)")
@@ -80,7 +80,7 @@ func (o *mergeOptions) run(ctx context.Context, s *ui.Streams) error {
 		return openError(err, o.model)
 	}
 	defer base.Close()
-	adapters, err := openAdapters(o.lora)
+	adapters, err := openAdapters(o.lora, s)
 	defer closeAdapters(adapters)
 	if err != nil {
 		return err
@@ -127,16 +127,21 @@ func mergeKernels() lora.Kernels {
 }
 
 // openAdapters returns what it opened even when one fails.
-func openAdapters(args []string) ([]lora.Scaled, error) {
+func openAdapters(args []string, s *ui.Streams) ([]lora.Scaled, error) {
 	var out []lora.Scaled
 	for _, arg := range args {
 		path, factor, err := splitScale(arg)
 		if err != nil {
 			return out, err
 		}
-		a, err := lora.OpenAdapter(path)
+		result, err := resultIn(path)
 		if err != nil {
-			return out, openError(err, path)
+			return out, err
+		}
+		result.tell(s)
+		a, err := lora.OpenAdapter(result.path)
+		if err != nil {
+			return out, openError(err, result.path)
 		}
 		out = append(out, lora.Scaled{AdapterFile: a, Factor: factor})
 	}

@@ -1,9 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,23 +94,14 @@ func describeRun(c *card.Card, r *config.Run, m *trainSummary) {
 // is not there comes back nil.
 func readRun(dir string) (*config.Run, *trainSummary, error) {
 	r := config.DefaultRun()
-	run, summary := &r, &trainSummary{}
+	run := &r
 	if err := config.ReadFile(filepath.Join(dir, configFile), run); errors.Is(err, os.ErrNotExist) {
 		run = nil
 	} else if err != nil {
 		return nil, nil, err
 	}
-	text, err := os.ReadFile(filepath.Join(dir, summaryFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return run, nil, nil
-	}
-	if err != nil {
-		return run, nil, fmt.Errorf("read the run's summary: %w", err)
-	}
-	if err := json.Unmarshal(text, summary); err != nil {
-		return run, nil, fmt.Errorf("read the run's summary %s: %w", filepath.Join(dir, summaryFile), err)
-	}
-	return run, summary, nil
+	summary, err := readSummary(dir)
+	return run, summary, err
 }
 
 // cardOf is the card of a hand-over: what the files say, and what the run that

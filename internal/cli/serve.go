@@ -119,7 +119,7 @@ func (o *serveOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.checkFiles(); err != nil {
+	if err := o.checkFiles(s); err != nil {
 		return err
 	}
 	ln, err := net.Listen("tcp", net.JoinHostPort(o.host, strconv.Itoa(o.port)))

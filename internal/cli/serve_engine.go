@@ -59,7 +59,7 @@ func (o *serveEngineOptions) addFlags(flags *pflag.FlagSet) {
 	flags.SortFlags = false
 	o.inferenceOptions.addFlags(flags)
 	lora := flags.Lookup("lora")
-	lora.Usage = "LoRA adapters to offer, each NAME=FILE, FILE or either with :SCALE at the end; may be repeated"
+	lora.Usage = "LoRA adapters to offer, each NAME=FILE, FILE or either with :SCALE at the end, or a run's folder in place of FILE; may be repeated"
 	o.lighterCache(flags)
 	flags.Lookup("ctx-size").Usage = fmt.Sprintf("tokens of one request, prompt and answer (0: what the model was trained with, at most %d)", defaultContext)
 	flags.StringVarP(&o.alias, "alias", "a", "", "name of the base model in requests (default: its file's name)")
@@ -125,7 +125,7 @@ func (o *serveEngineOptions) named() ([]namedLoRA, error) {
 			return nil, err
 		}
 		if name == "" {
-			name = adapterName(specs[0].path)
+			name = adapterName(specs[0].asked)
 		}
 		if slices.Contains(taken, name) {
 			return nil, fmt.Errorf("two models are called %q; name them apart with --lora NAME=FILE and --alias", name)
@@ -136,8 +136,12 @@ func (o *serveEngineOptions) named() ([]namedLoRA, error) {
 	return out, nil
 }
 
-// adapterName is the run's name for outputs/<run>/adapter.gguf, else the file's.
+// adapterName is the run's name for outputs/<run>/adapter.gguf and outputs/<run>,
+// else the file's.
 func adapterName(path string) string {
+	if isFolder(path) {
+		return filepath.Base(filepath.Clean(path))
+	}
 	if filepath.Base(path) == "adapter.gguf" {
 		if dir := filepath.Base(filepath.Dir(path)); dir != "." && dir != string(filepath.Separator) {
 			return dir
@@ -154,13 +158,14 @@ func (o *serveEngineOptions) baseName() string {
 }
 
 // checkFiles looks into model and adapters before an engine is started on them.
-func (o *serveEngineOptions) checkFiles() error {
+func (o *serveEngineOptions) checkFiles(s *ui.Streams) error {
 	named, err := o.named()
 	if err != nil {
-		return ui.Fail(ui.ExitUsage, err)
+		return err
 	}
 	var specs []loraSpec
 	for _, n := range named {
+		n.tell(s)
 		specs = append(specs, n.loraSpec)
 	}
 	return useLoRA(checkModel(o.model, specs), o.model)
@@ -177,8 +182,8 @@ func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 		return nil, ui.Fail(ui.ExitUsage, err)
 	}
 	for _, n := range named {
-		adapter := fmt.Sprintf("%s:%g", n.path, n.scale)
-		if n.name != adapterName(n.path) { // that of a run may hold a "=" itself
+		adapter := fmt.Sprintf("%s:%g", n.asked, n.scale)
+		if n.name != adapterName(n.asked) { // that of a run may hold a "=" itself
 			adapter = n.name + "=" + adapter
 		}
 		args = append(args, "--lora", csvField(adapter))

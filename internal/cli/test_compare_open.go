@@ -45,7 +45,7 @@ func openCompared(ctx context.Context, o *compareOptions, s *ui.Streams) (set *c
 	sess.warnContext(s)
 	specs, err := parseLoRA(o.lora)
 	if err != nil {
-		return set, ui.Fail(ui.ExitUsage, err)
+		return set, err
 	}
 	for i, spec := range specs {
 		v := &compared{name: variantName(spec.path), path: spec.path, kind: comparison.Adapter, session: sess, adapters: sess.adapters[i : i+1]}
