@@ -72,6 +72,9 @@ func newExportCmd(s *ui.Streams) *cobra.Command {
 			if err := o.check(args); err != nil {
 				return asUsage(cmd, err)
 			}
+			if err := o.refuseForeign(cmd.Flags()); err != nil {
+				return asUsage(cmd, err)
+			}
 			return o.run(cmd.Context(), args[0], s)
 		},
 	}
@@ -114,6 +117,24 @@ func (o *exportOptions) check(args []string) error {
 	return nil
 }
 
+// exportFlags are the flags that mean something to one target alone.
+var exportFlags = map[string][]string{
+	"ollama": {"link", "system", "no-system", "template", "stop", "num-ctx", "temperature", "license"},
+	"peft":   {"base-name", "dtype"},
+}
+
+// refuseForeign finds flags that would change nothing.
+func (o *exportOptions) refuseForeign(flags *pflag.FlagSet) error {
+	for target, names := range exportFlags {
+		for _, name := range names {
+			if target != o.to && flags.Changed(name) {
+				return fmt.Errorf("--%s is for --to %s and changes nothing with --to %s: leave it out", name, target, o.to)
+			}
+		}
+	}
+	return nil
+}
+
 // exportSummary ends the JSON output of export.
 type exportSummary struct {
 	To       string   `json:"to"`
@@ -124,7 +145,7 @@ type exportSummary struct {
 	Bytes    int64    `json:"bytes"`
 	Linked   bool     `json:"linked"`
 	Family   string   `json:"template_family,omitempty"`
-	Tools    bool     `json:"template_tools"` // the template writes tools and calls
+	Tools    *bool    `json:"template_tools,omitempty"` // of ollama: the template writes tools and calls
 	Warnings []string `json:"warnings,omitempty"`
 }
 

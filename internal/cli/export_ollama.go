@@ -29,6 +29,7 @@ func (o *exportOptions) toOllama(ctx context.Context, folder *handover.Folder, i
 		return ui.Fail(ui.ExitInvalid, fmt.Errorf("%s is split into %d files, and a Modelfile names one", in.base.Paths()[0], n),
 			"write it as one file with 'qlora merge', which builds the adapter in too")
 	}
+	sum.Tools = new(bool)
 	m, err := o.modelfile(in, sum)
 	if err != nil {
 		return err
@@ -173,7 +174,7 @@ func (o *exportOptions) chooseTemplate(m *ollama.Modelfile, base *gguf.File, sum
 		return nil
 	}
 	tellDifferences(sum, base.Paths()[0], choice, own.UsesDate())
-	sum.Family, sum.Tools = choice.Family, choice.Tools
+	sum.Family, *sum.Tools = choice.Family, choice.Tools
 	m.Template, m.Stop, m.System = choice.Template, choice.Stop, choice.System
 	return nil
 }

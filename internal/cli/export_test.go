@@ -197,6 +197,8 @@ func TestExportRefuses(t *testing.T) {
 		{ui.ExitUsage, "U+0007", []string{"--to", "ollama", merged, "--out", fresh, "--system", "bell\a"}},
 		{ui.ExitUsage, "unclosed action", []string{"--to", "ollama", merged, "--out", fresh, "--template", half}},
 		{ui.ExitUsage, "template", []string{"--to", "ollama", merged, "--out", fresh, "--template", "nowhere"}},
+		{ui.ExitUsage, "--dtype is for --to peft", []string{"--to", "ollama", merged, "--out", fresh, "--dtype", "f16"}},
+		{ui.ExitUsage, "--link is for --to ollama", []string{"--to", "peft", adapter, "--base", base, "--out", fresh, "--link"}},
 		{ui.ExitInvalid, "does not fit", []string{"--to", "peft", adapter, "--base", other, "--out", fresh}},
 		{ui.ExitInvalid, "is an adapter", []string{"--to", "peft", adapter, "--base", adapter, "--out", fresh}},
 		{ui.ExitInvalid, "no such file", []string{"--to", "peft", filepath.Join(dir, "none.gguf"), "--base", base, "--out", fresh}},
