@@ -32,6 +32,7 @@ func (s *Server) readChat(w http.ResponseWriter, r *http.Request) (chatRequest, 
 	}
 	bodyRead(w)
 	q := chatRequest{common: s.readCommon(f), parallel: true}
+	q.input = "messages"
 	messages := readMessages(f)
 	tools, forTemplate := readTools(f)
 	q.tools = tools
@@ -74,9 +75,10 @@ func (s *Server) prepareChat(q *chatRequest, messages []any, tools any, extra ma
 	}
 	switch {
 	case q.choice.mode == "required":
+		q.shape = "tools"
 		q.sampling.Grammar, err = callGrammar(q.family, q.tools, q.choice.name)
 	case format != "":
-		q.sampling.Grammar = format
+		q.shape, q.sampling.Grammar = "response_format", format
 	}
 	return err
 }

@@ -28,7 +28,7 @@ func (s *Server) readText(w http.ResponseWriter, r *http.Request) (textRequest, 
 	}
 	bodyRead(w)
 	q := textRequest{common: s.readCommon(f), logprobs: -1}
-	q.limit = defaultLimit
+	q.limit, q.input = defaultLimit, "prompt"
 	f.count("max_tokens", &q.limit, 1, mostTokens)
 	f.into("echo", &q.echo, "true or false")
 	f.count("logprobs", &q.logprobs, 0, 20)
@@ -37,7 +37,8 @@ func (s *Server) readText(w http.ResponseWriter, r *http.Request) (textRequest, 
 		f.fail(badParam("best_of", "best_of: only the value of n is possible"))
 	}
 	q.prompts = readPrompts(f)
-	readSuffix(f, &q)
+	s.checkTokens(f, q.prompts)
+	s.readSuffix(f, &q)
 	if q.echo && q.logprobs >= 0 {
 		f.fail(badParam("echo", "echo: probabilities of the prompt are not computed; leave logprobs or echo out"))
 	}
@@ -95,10 +96,26 @@ func tokenList(raw json.RawMessage) ([]int32, bool) {
 	return out, true
 }
 
+// checkTokens refuses prompts of tokens that the model does not have.
+func (s *Server) checkTokens(f *fields, prompts []engine.Prompt) {
+	for _, p := range prompts {
+		for _, token := range p.Tokens {
+			if size, outside := s.outside(token); outside {
+				f.fail(badParam("prompt", "prompt: token %d is outside the model's vocabulary of %d", token, size))
+				return
+			}
+		}
+	}
+}
+
 // readSuffix makes prompts ones to fill in.
-func readSuffix(f *fields, q *textRequest) {
+func (s *Server) readSuffix(f *fields, q *textRequest) {
 	var suffix string
 	if !f.into("suffix", &suffix, "a string") || f.err != nil {
+		return
+	}
+	if info := s.engine.Info(); info.VocabSize > 0 && !info.CanFill {
+		f.fail(badParam("suffix", "suffix: the model has no fill-in-the-middle tokens, which a suffix needs"))
 		return
 	}
 	for i, p := range q.prompts {

@@ -65,8 +65,8 @@ func errorType(status int) string {
 	}
 }
 
-// fromEngine gives an error of the engine its status.
-func fromEngine(err error) *apiError {
+// fromEngine gives an error of the engine at a request its status.
+func fromEngine(err error, c common) *apiError {
 	var api *apiError
 	if errors.As(err, &api) {
 		return api
@@ -77,9 +77,9 @@ func fromEngine(err error) *apiError {
 	}
 	switch e.Kind {
 	case engine.Invalid:
-		return newError(http.StatusBadRequest, "", "", "%s", e.Message)
+		return badParam(c.blamed(), "%s: %s", c.blamed(), e.Message)
 	case engine.ContextFull:
-		return newError(http.StatusBadRequest, "messages", "context_length_exceeded", "%s", e.Message)
+		return newError(http.StatusBadRequest, c.input, "context_length_exceeded", "%s", e.Message)
 	case engine.UnknownModel:
 		return newError(http.StatusNotFound, "model", "model_not_found", "%s", e.Message)
 	case engine.Unavailable:

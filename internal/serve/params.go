@@ -19,6 +19,8 @@ type common struct {
 	stream   bool
 	usage    bool // usage at the end of a stream
 	endLess  bool
+	input    string // the parameter that the prompt comes from
+	shape    string // the parameter that the grammar comes from, "" without one
 }
 
 const (
@@ -47,7 +49,7 @@ func (s *Server) readCommon(f *fields) (c common) {
 	f.into("ignore_eos", &c.endLess, "true or false")
 	s.readSeed(f, &c)
 	readStops(f, &c)
-	readBias(f, &c)
+	s.readBias(f, &c)
 	readStreamOptions(f, &c)
 	// accepted for the sake of clients that always send them; the answer is the same
 	f.ignore("user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
@@ -77,7 +79,7 @@ func readStops(f *fields, c *common) {
 }
 
 // readBias takes token ids, as strings, with what is added to their logits.
-func readBias(f *fields, c *common) {
+func (s *Server) readBias(f *fields, c *common) {
 	var biases map[string]float32
 	if !f.into("logit_bias", &biases, "an object of token ids and numbers") {
 		return
@@ -93,8 +95,19 @@ func readBias(f *fields, c *common) {
 			f.fail(badParam("logit_bias", "logit_bias: want token ids with numbers from -100 to 100"))
 			return
 		}
+		if size, outside := s.outside(int32(id)); outside {
+			f.fail(badParam("logit_bias", "logit_bias: token %d is outside the model's vocabulary of %d", id, size))
+			return
+		}
 		c.sampling.Bias[int32(id)] = bias
 	}
+}
+
+// outside tells whether the vocabulary, of that size, has no such token. While no
+// model is loaded there is none to ask; the engine refuses what is left.
+func (s *Server) outside(token int32) (size int, outside bool) {
+	size = s.engine.Info().VocabSize
+	return size, size > 0 && (token < 0 || int(token) >= size)
 }
 
 func readStreamOptions(f *fields, c *common) {
@@ -124,6 +137,14 @@ func (s *Server) resolve(c *common) *apiError {
 		}
 	}
 	return newError(404, "model", "model_not_found", "the model %.100q does not exist; see /v1/models", c.model)
+}
+
+// blamed is the parameter that the engine refuses when it calls a request invalid.
+func (c common) blamed() string {
+	if c.shape != "" {
+		return c.shape
+	}
+	return c.input
 }
 
 // request is the engine's part of them, for the choice with that index.

@@ -77,12 +77,12 @@ func (s *Server) runMany(ctx context.Context, c common, n int, request func(choi
 	for i := range streams {
 		stream, err := s.engine.Generate(ctx, request(i))
 		if err != nil {
-			return out.broken(fromEngine(err))
+			return out.broken(fromEngine(err, c))
 		}
 		defer stream.Close()
 		streams[i] = stream
 	}
-	m := &merge{s: s, out: out, model: c.model, began: time.Now()}
+	m := &merge{s: s, out: out, c: c, began: time.Now()}
 	if n == 1 {
 		m.read(ctx, 0, streams[0])
 	} else {
@@ -109,7 +109,7 @@ func (s *Server) runMany(ctx context.Context, c common, n int, request func(choi
 // merge brings the events of several choices into one output.
 type merge struct {
 	s     *Server
-	model string
+	c     common
 	began time.Time
 
 	mu    sync.Mutex
@@ -129,7 +129,7 @@ func (m *merge) read(ctx context.Context, choice int, stream *engine.Stream) {
 		events, err := stream.Next(ctx)
 		if err != nil {
 			m.fail(ended(ctx))
-			m.s.metrics.ended(m.model, nil, true)
+			m.s.metrics.ended(m.c.model, nil, true)
 			return
 		}
 		if last := m.take(choice, events); last {
@@ -144,16 +144,16 @@ func (m *merge) take(choice int, events []engine.Event) (last bool) {
 	defer m.mu.Unlock()
 	if !m.begun {
 		m.begun = true
-		m.s.metrics.first.WithLabelValues(m.model).Observe(time.Since(m.began).Seconds())
+		m.s.metrics.first.WithLabelValues(m.c.model).Observe(time.Since(m.began).Seconds())
 	}
 	for _, e := range events {
 		if e.Err != nil {
-			m.s.metrics.ended(m.model, nil, false)
-			m.failLocked(fromEngine(e.Err))
+			m.s.metrics.ended(m.c.model, nil, false)
+			m.failLocked(fromEngine(e.Err, m.c))
 			return true
 		}
 		if e.Finish != nil {
-			m.s.metrics.ended(m.model, e.Finish, false)
+			m.s.metrics.ended(m.c.model, e.Finish, false)
 			last = true
 		}
 		if m.out.event(choice, e) != nil {

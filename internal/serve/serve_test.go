@@ -409,3 +409,27 @@ func checkWeather(t *testing.T, calls []callBody, finish string) {
 		t.Errorf("call %+v", calls[0])
 	}
 }
+
+// TestFaultsNameTheirParameter: what the engine would refuse is told in the
+// words of the request.
+func TestFaultsNameTheirParameter(t *testing.T) {
+	url := start(t, newEngine(t, 1), defaults())
+	long := strings.Repeat("word ", 2000)
+	for _, c := range []struct {
+		path, param, says string
+		body              object
+	}{
+		{chatPath, "logit_bias", "logit_bias: token 99999 is outside the model's vocabulary", object{"messages": user("a"), "logit_bias": object{"99999": 1}}},
+		{textPath, "prompt", "prompt: token 100000 is outside the model's vocabulary", object{"prompt": []int{100000}}},
+		{textPath, "prompt", "prompt: token -1 is outside", object{"prompt": [][]int{{1}, {-1}}}},
+		{textPath, "prompt", "prompt: the prompt is empty", object{"prompt": ""}},
+		{textPath, "prompt", "context", object{"prompt": long}},
+		{chatPath, "messages", "context", object{"messages": user(long)}},
+	} {
+		status, text := post(t, url+c.path, c.body)
+		var got struct{ Error struct{ Message, Param string } }
+		if err := json.Unmarshal(text, &got); err != nil || status != 400 || got.Error.Param != c.param || !strings.Contains(got.Error.Message, c.says) {
+			t.Errorf("%s %s: status %d: %s", c.path, c.says, status, text)
+		}
+	}
+}
