@@ -45,6 +45,17 @@ async function picture(name, scheme, viewport) {
   });
   if (error !== bad) faults.push(name + " shows errors in " + error);
   await page.screenshot({ path: path.join(folder, name + ".png") });
+  // code as it would come, letter by letter; what looks like HTML stays text
+  const code = await page.evaluate(() => {
+    const box = document.querySelector(".answer .text");
+    const said = "Call `f(<b>)`:\n\n```go\nfunc f() {\n\n}\n```\nSee ```this``` too.";
+    for (let n = 0; n <= said.length; n++) showText(box, said.slice(0, n));
+    const parts = [...box.children].map((e) => e.className + ":" + (e.querySelector("pre") ?? e).textContent);
+    return JSON.stringify([parts, box.querySelectorAll("b").length, getComputedStyle(box.querySelector("pre code")).fontFamily.includes("mono")]);
+  });
+  const want = JSON.stringify([["prose:Call f(<b>):", "code:func f() {\n\n}", "prose:See ```this``` too."], 0, true]);
+  if (code !== want) faults.push(name + " shows code as " + code);
+  if (process.env.CODE) await page.screenshot({ path: path.join(folder, name + "-code.png") });
   // Escape stops an answer
   await page.evaluate(() => { document.getElementById("limit").value = "400"; document.getElementById("prompt").focus(); });
   await page.keyboard.type("func main() {");

@@ -40,16 +40,17 @@ const serveExample = `  qlora serve -m model.gguf
 // serveOptions are the flags of serve.
 type serveOptions struct {
 	serveEngineOptions
-	host     string
-	port     int
-	keyFile  string
-	cors     []string
-	template string
-	queue    int
-	maxBody  string
-	timeout  time.Duration
-	drain    time.Duration
-	sampling engine.Sampling
+	host         string
+	port         int
+	keyFile      string
+	cors         []string
+	template     string
+	templateFile string
+	queue        int
+	maxBody      string
+	timeout      time.Duration
+	drain        time.Duration
+	sampling     engine.Sampling
 }
 
 func newServeCmd(s *ui.Streams) *cobra.Command {
@@ -77,7 +78,8 @@ func (o *serveOptions) addFlags(flags *pflag.FlagSet) {
 	flags.IntVar(&o.port, "port", 8080, "port to listen on (0: any that is free)")
 	flags.StringVar(&o.keyFile, "api-key-file", "", "file with API keys, one a line (also: QLORA_API_KEY)")
 	flags.StringSliceVar(&o.cors, "cors", nil, "origins whose pages may call, such as https://example.org; * for any")
-	flags.StringVar(&o.template, "chat-template-file", "", "file with a Jinja chat template to use instead of the model's")
+	flags.StringVar(&o.template, "chat-template", "", "chat template instead of the model's: a name, a file or the text")
+	flags.StringVar(&o.templateFile, "chat-template-file", "", "the same, always a file, as llama.cpp has it")
 	flags.IntVar(&o.queue, "queue", 256, "requests that wait while all slots are busy; more get status 429")
 	flags.StringVar(&o.maxBody, "max-body", "8MiB", "largest `size` of a request")
 	flags.DurationVar(&o.timeout, "timeout", 10*time.Minute, "longest time for an answer")
@@ -93,9 +95,16 @@ func (o *serveOptions) check() error {
 	if err := o.serveEngineOptions.check(); err != nil {
 		return err
 	}
+	for _, origin := range o.cors {
+		if !isOrigin(origin) {
+			return fmt.Errorf("--cors %q is no origin: write scheme and host, such as https://example.org or http://localhost:3000, or * for any", origin)
+		}
+	}
 	switch p := o.sampling; {
 	case o.port < 0 || o.port > 65535:
 		return fmt.Errorf("--port %d is not between 0 and 65535", o.port)
+	case o.template != "" && o.templateFile != "":
+		return errors.New("--chat-template and --chat-template-file exclude each other")
 	case o.queue < 0:
 		return fmt.Errorf("--queue %d is negative", o.queue)
 	case o.timeout <= 0 || o.drain < 0:
@@ -153,7 +162,8 @@ func (o *serveOptions) startEngine(ctx context.Context, s *ui.Streams) (*child.C
 	}
 	e, err := child.New(ctx, child.Options{
 		Start: func() (*child.Process, error) { return spawnEngine(args) },
-		Log:   func(format string, args ...any) { s.Warnf(format, args...) },
+		Log:   s.Warnf,
+		Back:  func() { s.Infof("qlora: the engine is back\n") },
 	})
 	var load *wire.LoadError
 	if errors.As(err, &load) {

@@ -1,15 +1,18 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/serve"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -39,23 +42,46 @@ func (o *serveOptions) site() (serve.Options, error) {
 	}
 	size, err := humanize.ParseBytes(o.maxBody)
 	if err != nil || size == 0 || size > 1<<30 {
-		return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--max-body %q is no size up to 1GiB", o.maxBody))
+		return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--max-body %q is no size up to 1GiB", o.maxBody),
+			"write a number and a unit, such as --max-body 8MiB")
+	}
+	template, err := o.chatTemplate()
+	if err != nil {
+		return serve.Options{}, err
 	}
 	site := serve.Options{
-		Keys: keys, Origins: o.cors, Sampling: o.sampling, Queue: o.queue,
+		Keys: keys, Template: template, Origins: o.cors, Sampling: o.sampling, Queue: o.queue,
 		MaxBody: int64(size), Body: bodyTime, Request: o.timeout, Write: writeTime,
 	}
 	if local {
 		site.Hosts = []string{"localhost", "127.0.0.1", "::1", o.host}
 	}
-	if o.template != "" {
-		text, err := os.ReadFile(o.template)
-		if err != nil {
-			return serve.Options{}, ui.Fail(ui.ExitUsage, fmt.Errorf("read the chat template: %w", err))
-		}
-		site.Template = string(text)
-	}
 	return site, nil
+}
+
+// chatTemplate is the text of the template to use instead of the model's, ""
+// for none.
+func (o *serveOptions) chatTemplate() (string, error) {
+	text, err := dataset.TemplateText(o.template)
+	if o.templateFile != "" {
+		var file []byte
+		file, err = os.ReadFile(o.templateFile)
+		text = string(file)
+	}
+	if err == nil && text != "" {
+		_, err = dataset.NewTemplate(cmp.Or(o.templateFile, "--chat-template"), text, time.Now())
+	}
+	if err != nil {
+		return "", ui.Fail(ui.ExitUsage, fmt.Errorf("read the chat template: %w", err),
+			"name a file with a Jinja template, or a built-in one with --chat-template: "+strings.Join(dataset.TemplateNames(), ", "))
+	}
+	return text, nil
+}
+
+// isOrigin tells whether text can be what browsers send as Origin.
+func isOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return text == "*" || err == nil && u.Scheme != "" && u.Host != "" && text == u.Scheme+"://"+u.Host
 }
 
 // keys are those of the environment and of the file.
@@ -73,7 +99,8 @@ func (o *serveOptions) keys() ([]string, error) {
 	}
 	text, err := os.ReadFile(o.keyFile)
 	if err != nil {
-		return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("read the API keys: %w", err))
+		return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("read the API keys: %w", err),
+			"name a file with one key a line, for example made with: openssl rand -hex 16 > keys", "or set "+keyEnv)
 	}
 	lines := 0
 	for _, line := range strings.Split(string(text), "\n") {

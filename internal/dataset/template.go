@@ -50,25 +50,42 @@ func ChooseTemplate(override, ofModel, modelPath string, now time.Time) (*Templa
 		return nil, nil
 	case override == "":
 		return NewTemplate(modelPath, ofModel, now)
-	case strings.Contains(override, "{{") || strings.Contains(override, "{%"):
+	case isInline(override):
 		return NewTemplate("inline", override, now)
 	}
-	if slices.Contains(TemplateNames(), override) {
-		text, err := namedTemplates.ReadFile(path.Join("templates", override+".jinja"))
-		if err != nil {
-			return nil, fmt.Errorf("read built-in chat template %s: %w", override, err)
-		}
-		return NewTemplate(override, string(text), now)
+	text, err := TemplateText(override)
+	if err != nil {
+		return nil, err
 	}
-	text, err := os.ReadFile(override)
+	return NewTemplate(override, text, now)
+}
+
+func isInline(template string) bool {
+	return strings.Contains(template, "{{") || strings.Contains(template, "{%")
+}
+
+// TemplateText is the text of a template that is given as ChooseTemplate takes
+// it: by name, by file or as it is.
+func TemplateText(given string) (string, error) {
+	if given == "" || isInline(given) {
+		return given, nil
+	}
+	if slices.Contains(TemplateNames(), given) {
+		text, err := namedTemplates.ReadFile(path.Join("templates", given+".jinja"))
+		if err != nil {
+			return "", fmt.Errorf("read built-in chat template %s: %w", given, err)
+		}
+		return string(text), nil
+	}
+	text, err := os.ReadFile(given)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("chat template %q is no file and no built-in template (%s)",
-			override, strings.Join(TemplateNames(), ", "))
+		return "", fmt.Errorf("chat template %q is no file and no built-in template (%s)",
+			given, strings.Join(TemplateNames(), ", "))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read chat template: %w", err)
+		return "", fmt.Errorf("read chat template: %w", err)
 	}
-	return NewTemplate(override, string(text), now)
+	return string(text), nil
 }
 
 // NewTemplate parses a chat template.

@@ -17,12 +17,13 @@ type modelObject struct {
 }
 
 type modelMeta struct {
-	Base        string `json:"base,omitempty"` // of an adapter
-	Description string `json:"description"`
-	Context     int    `json:"n_ctx"`
-	Vocabulary  int    `json:"n_vocab"`
-	Fill        bool   `json:"fill_in_the_middle"`
-	Template    bool   `json:"chat_template"`
+	Base        string  `json:"base,omitempty"` // of an adapter
+	Description string  `json:"description"`
+	Context     int     `json:"n_ctx"`
+	Vocabulary  int     `json:"n_vocab"`
+	Temperature float32 `json:"temperature"` // where a request gives none
+	Fill        bool    `json:"fill_in_the_middle"`
+	Template    bool    `json:"chat_template"`
 }
 
 func (s *Server) allModels() []modelObject {
@@ -37,7 +38,7 @@ func (s *Server) allModels() []modelObject {
 func (s *Server) modelOf(info engine.Info, id, base string) modelObject {
 	return modelObject{ID: id, Object: "model", Created: s.started.Unix(), OwnedBy: "qlora", Meta: modelMeta{
 		Base: base, Description: info.Describe, Context: info.Ctx, Vocabulary: info.VocabSize,
-		Fill: info.CanFill, Template: s.templateText(info) != "",
+		Temperature: s.o.Sampling.Temp, Fill: info.CanFill, Template: s.templateText(info) != "",
 	}}
 }
 

@@ -19,5 +19,6 @@ func (s *Server) addPage(mux *http.ServeMux) {
 	})
 	mux.HandleFunc("/{$}", page)
 	mux.HandleFunc("/chat.js", page)
+	mux.HandleFunc("/text.js", page)
 	mux.HandleFunc("/chat.css", page)
 }

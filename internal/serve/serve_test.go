@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -427,9 +428,42 @@ func TestFaultsNameTheirParameter(t *testing.T) {
 		{chatPath, "messages", "context", object{"messages": user(long)}},
 	} {
 		status, text := post(t, url+c.path, c.body)
-		var got struct{ Error struct{ Message, Param string } }
+		var got struct {
+			Error struct{ Message, Param string }
+		}
 		if err := json.Unmarshal(text, &got); err != nil || status != 400 || got.Error.Param != c.param || !strings.Contains(got.Error.Message, c.says) {
 			t.Errorf("%s %s: status %d: %s", c.path, c.says, status, text)
+		}
+	}
+}
+
+// TestPageLeavesTheServerItsDefaults: what nobody set is not sent, and what
+// models write is never HTML.
+func TestPageLeavesTheServerItsDefaults(t *testing.T) {
+	o := defaults()
+	o.Sampling.Temp = 0.125
+	url := start(t, newFake(1), o)
+	get := func(path string) string {
+		response, err := http.Get(url + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		if err != nil || response.StatusCode != http.StatusOK {
+			t.Fatalf("%s: status %d, %v", path, response.StatusCode, err)
+		}
+		return string(text)
+	}
+	if page := get("/"); !regexp.MustCompile(`<input id="temperature"[^>]*placeholder=`).MatchString(page) || regexp.MustCompile(`<input id="temperature"[^>]*value=`).MatchString(page) {
+		t.Errorf("the page sets a temperature of its own:\n%s", page)
+	}
+	if models := get("/v1/models"); !strings.Contains(models, `"temperature":0.125`) {
+		t.Errorf("the models do not tell the default: %s", models)
+	}
+	for _, script := range []string{"/chat.js", "/text.js"} {
+		if text := get(script); strings.Contains(text, "innerHTML") || strings.Contains(text, "insertAdjacentHTML") {
+			t.Errorf("%s writes HTML", script)
 		}
 	}
 }

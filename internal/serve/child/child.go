@@ -24,7 +24,8 @@ type Process struct {
 // Options says how to keep an engine alive.
 type Options struct {
 	Start func() (*Process, error)
-	Log   func(format string, args ...any) // tells of ends and starts
+	Log   func(format string, args ...any) // warns of ends and of starts that fail
+	Back  func()                           // told when one has started again; may be nil
 	// Pause is how long to wait before the first start in a row [250 ms]; each
 	// further one doubles it, up to half a minute.
 	Pause time.Duration
@@ -110,7 +111,9 @@ func (c *Child) keep(ctx context.Context, p *Process, client *wire.Client) {
 			return
 		}
 		c.set(client)
-		c.o.Log("the engine is back")
+		if c.o.Back != nil {
+			c.o.Back()
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,7 +117,8 @@ func read(t *testing.T, s *engine.Stream) (last engine.Event, n int) {
 func TestACrashTakesOneProcessOnly(t *testing.T) {
 	extract(t)
 	var p processes
-	c, err := child.New(t.Context(), child.Options{Start: p.start, Log: t.Logf, Pause: time.Millisecond})
+	var back atomic.Int32
+	c, err := child.New(t.Context(), child.Options{Start: p.start, Log: t.Logf, Back: func() { back.Add(1) }, Pause: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,6 +151,9 @@ func TestACrashTakesOneProcessOnly(t *testing.T) {
 		}
 	}
 	c.Close()
+	if back.Load() != 3 {
+		t.Errorf("told %d times that the engine is back, want 3", back.Load())
+	}
 	if err := p.last().Wait(); err != nil {
 		t.Errorf("the last process did not end well: %v", err)
 	}

@@ -7,6 +7,7 @@ const panes = [
   { side: "right", select: $("right"), history: [] },
 ];
 let running = null; // AbortController of the answers under way
+let context = 0; // tokens of a conversation, as the server says
 
 function headers() {
   const h = { "Content-Type": "application/json" };
@@ -47,7 +48,9 @@ async function loadModels() {
       pane.select.value = kept || models[Math.min(i, models.length - 1)].id;
       if (i === 1 && models.length === 1) pane.select.value = "";
     });
-    tell(models.length + (models.length === 1 ? " model, " : " models, ") + models[0].meta.n_ctx + " tokens of context");
+    context = models[0].meta.n_ctx;
+    $("temperature").placeholder = models[0].meta.temperature + ", the server's";
+    tell(models.length + (models.length === 1 ? " model, " : " models, ") + context + " tokens of context");
   } catch (e) {
     tell("no connection: " + e.message, true);
   }
@@ -70,6 +73,13 @@ function settings() {
   number("limit", "max_tokens");
   number("seed", "seed");
   return body;
+}
+
+// whyCut names which of the two limits ended an answer.
+function whyCut(tokens) {
+  const most = $("limit").value;
+  if (most !== "" && tokens >= Number(most)) return "cut at the " + most + " tokens of the settings";
+  return "cut: the context of " + context + " tokens is full";
 }
 
 // events yields the JSON of server-sent events as they come.
@@ -121,13 +131,13 @@ async function answer(pane, card, signal) {
       if (choice.delta.content) {
         first = first || performance.now();
         said += choice.delta.content;
-        following(() => { text.textContent = said; });
+        following(() => { showText(text, said); });
       }
       reason = choice.finish_reason || reason;
     }
     const parts = [tokens + " tokens in " + ((performance.now() - began) / 1000).toFixed(2) + " s"];
     if (first) parts.push("first after " + (first - began).toFixed(0) + " ms");
-    if (reason === "length") parts.push("cut at the limit");
+    if (reason === "length") parts.push(whyCut(tokens));
     following(() => { meta.textContent = parts.join(", "); });
   } catch (e) {
     meta.textContent = e.name === "AbortError" ? "stopped" : e.message;
@@ -154,7 +164,7 @@ async function send() {
   for (const pane of panes) {
     if (!pane.select.value) continue;
     const card = element("article", "answer " + pane.side);
-    card.append(element("h2", "", pane.select.value), element("p", "text busy", ""), element("p", "meta", ""));
+    card.append(element("h2", "", pane.select.value), element("div", "text busy", ""), element("p", "meta", ""));
     answers.append(card);
     pane.history.push({ role: "user", content: asked });
     all.push(answer(pane, card, running.signal));

@@ -5,5 +5,5 @@ import "embed"
 
 // Files are index.html and what it needs; nothing is loaded from elsewhere.
 //
-//go:embed index.html chat.js chat.css
+//go:embed index.html chat.js text.js chat.css
 var Files embed.FS
