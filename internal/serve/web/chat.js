@@ -76,9 +76,8 @@ function settings() {
 }
 
 // whyCut names which of the two limits ended an answer.
-function whyCut(tokens) {
-  const most = $("limit").value;
-  if (most !== "" && tokens >= Number(most)) return "cut at the " + most + " tokens of the settings";
+function whyCut(tokens, most) {
+  if (most && tokens >= most) return "cut at the " + most + " tokens of the settings";
   return "cut: the context of " + context + " tokens is full";
 }
 
@@ -115,12 +114,13 @@ async function answer(pane, card, signal) {
   const history = pane.history; // another model begins another one
   const messages = history.slice();
   if ($("system").value) messages.unshift({ role: "system", content: $("system").value });
+  const asked = { ...settings(), model: pane.select.value, messages };
   const began = performance.now();
   let first = 0, tokens = 0, reason = "", said = "";
   try {
     const response = await fetch("/v1/chat/completions", {
       method: "POST", headers: headers(), signal,
-      body: JSON.stringify({ ...settings(), model: pane.select.value, messages }),
+      body: JSON.stringify(asked),
     });
     if (!response.ok) throw new Error(await errorOf(response));
     for await (const event of events(response.body)) {
@@ -137,7 +137,7 @@ async function answer(pane, card, signal) {
     }
     const parts = [tokens + " tokens in " + ((performance.now() - began) / 1000).toFixed(2) + " s"];
     if (first) parts.push("first after " + (first - began).toFixed(0) + " ms");
-    if (reason === "length") parts.push(whyCut(tokens));
+    if (reason === "length") parts.push(whyCut(tokens, asked.max_tokens));
     following(() => { meta.textContent = parts.join(", "); });
   } catch (e) {
     meta.textContent = e.name === "AbortError" ? "stopped" : e.message;

@@ -34,7 +34,7 @@ function partsOf(text) {
 
 // inline is prose with its code: odd pieces stood between backticks.
 function inline(body) {
-  return body.split(/`([^`\n]+)`/).map((piece, i) => {
+  return body.split(/(?<!`)`([^`\n]+)`(?!`)/).map((piece, i) => {
     if (i % 2 === 0) return document.createTextNode(piece);
     const code = document.createElement("code");
     code.textContent = piece;
