@@ -66,6 +66,9 @@ func rewriteArgs(root *cobra.Command, args []string) ([]string, error) {
 			i++
 			arg += "=" + args[i]
 		}
+		if err := refuseFlashWord(cmd, arg, args[i+1:]); err != nil {
+			return args, &usageError{cmd: cmd, err: err}
+		}
 		out = append(out, arg)
 		if takesNext(cmd.Flags(), arg) && i+1 < len(args) {
 			i++

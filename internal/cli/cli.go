@@ -61,6 +61,9 @@ func prepare(cmd *cobra.Command, s *ui.Streams, started *bool) {
 		cmd.Args = cobra.ArbitraryArgs
 		return // its only outcome is a usage error
 	}
+	if cmd.Args != nil {
+		cmd.Args = ownWords(cmd.Args)
+	}
 	run := cmd.RunE
 	if run == nil {
 		return

@@ -111,7 +111,7 @@ func report(s *ui.Streams, err error) int {
 	}
 	var usage *usageError
 	if errors.As(err, &usage) && usage.cmd != nil {
-		hints = append(hints, nearFlags(usage.cmd, err)...)
+		hints = append(append(hints, nearFlags(usage.cmd, err)...), nearCommands(usage.cmd, err)...)
 		hints = append(hints, fmt.Sprintf("run '%s --help' for flags and examples", usage.cmd.CommandPath()))
 	}
 	text := firstLower(strings.ReplaceAll(err.Error(), context.Canceled.Error(), "interrupted")) // Go's word for it

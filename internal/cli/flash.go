@@ -2,7 +2,10 @@ package cli
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/qlora/qlora/internal/llama"
@@ -40,10 +43,21 @@ func (f *flashFlag) String() string {
 func (f *flashFlag) Set(word string) error {
 	value, ok := flashWords[word]
 	if !ok {
-		return errors.New("valid values are on, off, auto")
+		return errFlashWord
 	}
 	f.FlashAttn = value
 	return nil
+}
+
+var errFlashWord = errors.New("valid values are on, off, auto")
+
+// refuseFlashWord says of a word after -fa, in a command that takes no
+// arguments, that it is no value.
+func refuseFlashWord(cmd *cobra.Command, arg string, rest []string) error {
+	if dashes(nil, arg) != "--flash-attn" || len(rest) == 0 || strings.HasPrefix(rest[0], "-") || cmd.Args == nil || cmd.Args(cmd, rest[:1]) == nil {
+		return nil
+	}
+	return fmt.Errorf("invalid argument %q for \"-fa, --flash-attn\": %w", rest[0], errFlashWord)
 }
 
 // isFlashAttn tells whether next is the value of the flag in arg, which pflag would take for a word of its own.

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -35,6 +34,8 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 		Version:       versionString(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		DisableSuggestions: true, // nearCommands orders its own
 	}
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -108,19 +109,4 @@ func newLogger(s *ui.Streams, verbose int) zerolog.Logger {
 	level := levels[min(verbose, len(levels)-1)]
 	console := zerolog.ConsoleWriter{Out: s.Err, NoColor: !s.Color, TimeFormat: "15:04:05"}
 	return zerolog.New(console).Level(level).With().Timestamp().Logger()
-}
-
-// subcommandNeeded is what a command that only groups others does by itself.
-func subcommandNeeded(cmd *cobra.Command, args []string) error {
-	var names []string
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name())
-		}
-	}
-	list := strings.Join(names, ", ")
-	if len(args) == 0 {
-		return fmt.Errorf("%s needs a subcommand: %s", cmd.CommandPath(), list)
-	}
-	return fmt.Errorf("unknown subcommand %q of %s: choose one of %s", args[0], cmd.CommandPath(), list)
 }
