@@ -41,7 +41,7 @@ func newRootCmd(s *ui.Streams) *cobra.Command {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetGlobalNormalizationFunc(dashes)
-	root.SetVersionTemplate("qlora {{.Version}}\n")
+	setVersionFlag(root)
 	setHelp(root)
 	root.SetHelpCommand(newHelpCmd(s))
 	addGlobalFlags(root, s)

@@ -15,6 +15,10 @@ import (
 // carrierModule is the Go module that carries llama.cpp and ggml.
 const carrierModule = "github.com/ollama/ollama"
 
+// llamaCommit is the commit of llama.cpp that the carrier tracks, as its
+// llama/build-info.cpp says; build information tells modules alone.
+const llamaCommit = "ec98e2002"
+
 // What 'make release' stamps into the binary with the linker's -X, and not by
 // the Go tool, which finds a commit in clones but not in other work trees.
 var (
@@ -32,7 +36,8 @@ type versionInfo struct {
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
 	LlamaCpp string `json:"llama_cpp"` // module and version that carry llama.cpp
-	CFlags   string `json:"c_flags"`   // of a release; empty otherwise
+	Upstream string `json:"llama_cpp_commit"`
+	CFlags   string `json:"c_flags"` // of a release; empty otherwise
 }
 
 func newVersionCmd(s *ui.Streams) *cobra.Command {
@@ -48,8 +53,8 @@ func newVersionCmd(s *ui.Streams) *cobra.Command {
 			if v.Revision != "" {
 				s.Printf("commit %s of %s%s\n", v.Revision, cmp.Or(v.Date, "an unknown day"), modified(v))
 			}
-			s.Printf("go %s %s\n", v.Go, v.Platform)
-			s.Printf("llama.cpp from %s\n", v.LlamaCpp)
+			s.Printf("%s %s\n", v.Go, v.Platform)
+			s.Printf("llama.cpp %s from %s\n", v.Upstream, v.LlamaCpp)
 			if v.CFlags != "" {
 				s.Printf("compiled with %s\n", v.CFlags)
 			}
@@ -61,7 +66,7 @@ func newVersionCmd(s *ui.Streams) *cobra.Command {
 // readVersion takes everything but the stamps from the build information that
 // the Go tool writes into the binary.
 func readVersion() versionInfo {
-	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, LlamaCpp: "unknown"}
+	v := versionInfo{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, LlamaCpp: "unknown", Upstream: llamaCommit}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		v.take(info)
 	}
@@ -90,6 +95,20 @@ func (v *versionInfo) take(info *debug.BuildInfo) {
 			v.LlamaCpp = dep.Path + " " + dep.Version
 		}
 	}
+}
+
+// setVersionFlag has --version print one line, or with --json what the command
+// version does.
+func setVersionFlag(root *cobra.Command) {
+	cobra.AddTemplateFunc("versionFlag", func(cmd *cobra.Command) (string, error) {
+		if asJSON, err := cmd.Flags().GetBool("json"); err != nil || !asJSON {
+			return "qlora " + versionString() + "\n", err
+		}
+		var out strings.Builder
+		err := (&ui.Streams{Out: &out, JSON: true}).Event("summary", readVersion())
+		return out.String(), err
+	})
+	root.SetVersionTemplate("{{versionFlag .}}")
 }
 
 func versionString() string {

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"os/exec"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"testing"
 )
 
@@ -21,6 +24,18 @@ func TestVersionFromBuildInformation(t *testing.T) {
 	v.take(&debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}})
 	if v.Version != "v1.2.3" {
 		t.Errorf("version %s", v.Version)
+	}
+}
+
+// TestLlamaCommit holds the commit to what the carrier says itself.
+func TestLlamaCommit(t *testing.T) {
+	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", carrierModule).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(readBytes(t, filepath.Join(strings.TrimSpace(string(dir)), "llama", "build-info.cpp")))
+	if !strings.Contains(text, `LLAMA_COMMIT = "`+llamaCommit+`"`) {
+		t.Errorf("the carrier does not track %s:\n%s", llamaCommit, text)
 	}
 }
 
