@@ -63,7 +63,9 @@ func TestImportedAdaptersComputeAsInPEFT(t *testing.T) {
 		dir := filepath.Join("testdata", "handover", arch)
 		base := filepath.Join("..", "engine", "testdata", arch+".gguf")
 		out := filepath.Join(t.TempDir(), "new", "adapter.gguf") // the folder is made
-		mustRun(t, "import", dir, "--base", base, "--out", out)
+		if _, errOut := mustRun(t, "import", filepath.Join(dir, peft.TensorFile), "--base", base, "--out", out); !strings.Contains(errOut, "taking the folder of") {
+			t.Errorf("%s: a file of the folder is taken without a word: %s", arch, errOut)
+		}
 		var tokens []int32
 		for field := range strings.FieldsSeq(string(readBytes(t, filepath.Join(dir, "tokens.txt")))) {
 			var id int32
@@ -231,11 +233,18 @@ func TestImportRefuses(t *testing.T) {
 	c["use_dora"] = true
 	text, _ := json.Marshal(c)
 	putText(t, path, string(text))
+	empty := filepath.Join(dir, "empty")
+	if err := os.CopyFS(empty, os.DirFS(good)); err != nil {
+		t.Fatal(err)
+	}
+	putText(t, filepath.Join(empty, peft.TensorFile), "")
 	for _, c := range []struct {
 		code int
 		say  string
 		args []string
 	}{
+		{ui.ExitInvalid, "not a safetensors file: it has 0 bytes", []string{empty, "--base", base, "--out", out}},
+		{ui.ExitInvalid, "hint: name a PEFT folder", []string{filepath.Join(good, "tokens.txt"), "--base", base, "--out", out}},
 		{ui.ExitUsage, "--base", []string{good, "--out", out}},
 		{ui.ExitUsage, "exists", []string{good, "--base", base, "--out", base}},
 		{ui.ExitInvalid, "use_dora", []string{dora, "--base", base, "--out", out}},

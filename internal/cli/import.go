@@ -83,6 +83,7 @@ func (o *importOptions) run(dir string, s *ui.Streams) (err error) {
 	if kind, _ := base.String("general.type"); kind == "adapter" {
 		return fileError(fmt.Errorf("open the base: %s %w", o.base, errIsAdapter), o.base)
 	}
+	dir = peftFolder(dir, s)
 	a, c, err := peft.Import(dir, base)
 	if err != nil {
 		return importError(err, dir)
@@ -104,10 +105,20 @@ func (o *importOptions) run(dir string, s *ui.Streams) (err error) {
 	return s.Event("summary", sum)
 }
 
+// peftFolder is the folder of a file that lies in one, or path itself.
+func peftFolder(path string, s *ui.Streams) string {
+	name := filepath.Base(path)
+	if isFolder(path) || name != peft.TensorFile && name != peft.ConfigFile {
+		return path
+	}
+	s.Infof("qlora: taking the folder of %s: the adapter is in two files\n", path)
+	return filepath.Dir(path)
+}
+
 func importError(err error, dir string) error {
 	var what *peft.UnsupportedError
 	var mismatch *lora.MismatchError
-	hint := "a PEFT folder holds adapter_config.json and adapter_model.safetensors"
+	hint := "name a PEFT folder: it holds adapter_config.json and adapter_model.safetensors"
 	switch {
 	case errors.As(err, &what):
 		hint = "merge it into its base in Python (merge_and_unload) and convert the whole model"
@@ -115,7 +126,7 @@ func importError(err error, dir string) error {
 		hint = "name the GGUF of the model that the adapter was trained on with --base"
 	case errors.Is(err, peft.ErrPickle):
 		hint = "load and save it again in Python: save_pretrained writes safetensors"
-	case !errors.Is(err, fs.ErrNotExist):
+	case !errors.Is(err, fs.ErrNotExist) && isFolder(dir):
 		hint = "copy or download " + dir + " again, or train on a base that fits"
 	}
 	return ui.Fail(ui.ExitInvalid, err, hint)

@@ -69,7 +69,7 @@ func (o inferenceOptions) open(ctx context.Context, to *ui.Streams) (*session, e
 		spec.tell(to)
 	}
 	if o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff {
-		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"))
+		return nil, ui.Fail(ui.ExitUsage, errors.New("--cache-type-v q8_0 needs --flash-attn"), "add -fa on, or leave --cache-type-v out")
 	}
 	if err := useLoRA(checkModel(o.model, specs), o.model); err != nil {
 		return nil, err

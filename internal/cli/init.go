@@ -147,7 +147,7 @@ func (o *initOptions) read(ctx context.Context) (*bpe.Trainer, newmodel.Source, 
 			return nil, count, err
 		}
 		if err := newmodel.AddText(trainer, path, &count); err != nil {
-			return nil, count, ui.Fail(ui.ExitInvalid, err)
+			return nil, count, ui.Fail(ui.ExitInvalid, err, "name files of text, or a folder that holds some, with --vocab-from-text")
 		}
 	}
 	return trainer, count, nil

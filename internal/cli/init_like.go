@@ -68,7 +68,7 @@ func (o *initOptions) runLike(ctx context.Context, cmd *cobra.Command, s *ui.Str
 		c.Std = o.init.Std
 	}
 	if c.Preset, err = newmodel.FindPreset(o.like.preset); err != nil {
-		return ui.Fail(ui.ExitUsage, err)
+		return ui.Fail(ui.ExitUsage, err, "name one of them with --like, or make a model of your own with --vocab-from-text")
 	}
 	if c.Storage, err = newmodel.ParseStorage(o.like.kind, o.like.pure); err != nil {
 		return ui.Fail(ui.ExitUsage, err)

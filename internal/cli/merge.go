@@ -141,7 +141,7 @@ func openAdapters(args []string, s *ui.Streams) ([]lora.Scaled, error) {
 		result.tell(s)
 		a, err := lora.OpenAdapter(result.path)
 		if err != nil {
-			return out, openError(err, result.path)
+			return out, adapterError(err, result.path)
 		}
 		out = append(out, lora.Scaled{AdapterFile: a, Factor: factor})
 	}
@@ -188,6 +188,14 @@ func (o *mergeOptions) checkOutput(base *gguf.File, adapters []lora.Scaled) erro
 		inputs = append(inputs[:len(inputs):len(inputs)], a.Path)
 	}
 	return refuseOverwrite("-o", o.out, inputs...)
+}
+
+// adapterError is openError for what is never split.
+func adapterError(err error, path string) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fileError(err, path)
+	}
+	return openError(err, path)
 }
 
 // openError is for a model or adapter that cannot be read.

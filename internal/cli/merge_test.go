@@ -290,7 +290,7 @@ func TestMergeBadInput(t *testing.T) {
 		says           []string
 	}{
 		{missing, adapter, nil, 4, []string{"missing.gguf", "no such file"}},
-		{base, missing, nil, 4, []string{"missing.gguf", "no such file"}},
+		{base, missing, nil, 4, []string{"missing.gguf", "no such file", "hint: list what is there"}},
 		{cut, adapter, nil, 4, []string{"cut.gguf", "truncated", "at byte"}},
 		{text, adapter, nil, 4, []string{"text.gguf", "not a GGUF file"}},
 		{lengths, adapter, nil, 4, []string{"absurd.gguf", "number of tensors"}},

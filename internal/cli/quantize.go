@@ -86,6 +86,10 @@ func (o *quantizeOptions) run(ctx context.Context, s *ui.Streams) error {
 	if err != nil {
 		return openError(err, o.model)
 	}
+	if before.kind == "adapter" {
+		return ui.Fail(ui.ExitInvalid, fmt.Errorf("%s %w", o.model, errIsAdapter),
+			fmt.Sprintf("build it into its base first: qlora merge -m base.gguf --lora %s -o merged.gguf", o.model))
+	}
 	if err := makeFolder(o.out); err != nil {
 		return err
 	}
@@ -153,6 +157,7 @@ type stats struct {
 	count          int
 	bytes, weights int64
 	types          map[string]int
+	kind           string // general.type, "" where the file does not say
 }
 
 func tensorStats(path string) (stats, error) {
@@ -161,6 +166,7 @@ func tensorStats(path string) (stats, error) {
 		return stats{}, err
 	}
 	s := stats{types: map[string]int{}}
+	s.kind, _ = f.String("general.type")
 	for _, t := range f.Tensors() {
 		s.count++
 		s.bytes += t.Size

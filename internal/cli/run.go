@@ -90,6 +90,14 @@ func (o *runOptions) check(args []string) error {
 		return fmt.Errorf("--predict %d is negative", o.predict)
 	case o.ctx < 0:
 		return fmt.Errorf("--ctx-size %d is negative", o.ctx)
+	case o.temp < 0:
+		return fmt.Errorf("--temp %g is negative; 0 always takes the most likely token", o.temp)
+	case o.topK < 0:
+		return fmt.Errorf("--top-k %d is negative; 0 draws from all tokens", o.topK)
+	case o.topP < 0 || o.topP > 1 || o.minP < 0 || o.minP > 1:
+		return errors.New("--top-p and --min-p are probabilities, between 0 and 1")
+	case o.penalty < 0:
+		return fmt.Errorf("--repeat-penalty %g is negative; 1 is none", o.penalty)
 	}
 	return nil
 }

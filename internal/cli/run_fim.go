@@ -19,24 +19,26 @@ type fimPrompt struct {
 	prefix, suffix string
 }
 
+const fimHint = "name a file and a line of it, at whose end to go on: --fim main.go:12"
+
 // readFIM reads FILE:LINE, lines counted from 1, and cuts the file at the end
 // of that line.
 func readFIM(arg string) (fimPrompt, error) {
 	at := strings.LastIndexByte(arg, ':')
 	if at <= 0 {
-		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %q is not FILE:LINE", arg))
+		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %q is not FILE:LINE", arg), fimHint)
 	}
 	line, err := strconv.Atoi(arg[at+1:])
 	if err != nil || line < 1 {
-		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %q: %q is not a line number from 1 on", arg, arg[at+1:]))
+		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %q: %q is not a line number from 1 on", arg, arg[at+1:]), fimHint)
 	}
 	data, err := os.ReadFile(arg[:at])
 	if err != nil {
-		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("read the file to complete: %w", err))
+		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("read the file to complete: %w", err), fimHint)
 	}
 	cut, lines := endOfLine(data, line)
 	if cut < 0 {
-		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %s: the file has %s", arg, english.Plural(lines, "line", "")))
+		return fimPrompt{}, ui.Fail(ui.ExitUsage, fmt.Errorf("--fim %s: the file has %s", arg, english.Plural(lines, "line", "")), fimHint)
 	}
 	return fimPrompt{prefix: string(data[:cut]), suffix: string(data[cut:])}, nil
 }

@@ -50,8 +50,11 @@ func (f *File) readHeader() error {
 		return err
 	}
 	var length [8]byte
+	if info.Size() < int64(len(length)) {
+		return fmt.Errorf("not a safetensors file: it has %d bytes", info.Size())
+	}
 	if _, err := io.ReadFull(f.file, length[:]); err != nil {
-		return fmt.Errorf("not a safetensors file: %w", err)
+		return err
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader || int64(n) > info.Size()-8 {
