@@ -32,6 +32,24 @@ var argvAliases = map[string]string{
 	"-wd":   "--weight-decay",
 }
 
+// twinFlags are pairs of names for one thing, of which a command has one and
+// takes both.
+var twinFlags = map[string]string{"out": "output", "output": "out", "ctx-size": "context", "context": "ctx-size"}
+
+// twinOf is the name that cmd has for the flag of that name, which it lacks.
+func twinOf(cmd *cobra.Command, name string) (string, bool) {
+	twin, ok := twinFlags[strings.ReplaceAll(name, "_", "-")]
+	if !ok || cmd.Flags().Lookup(name) != nil {
+		return "", false
+	}
+	f := cmd.Flags().Lookup(twin)
+	if f == nil {
+		return "", false
+	}
+	_, words := f.Value.(*enumFlag) // the output of test perf is a format
+	return twin, !words
+}
+
 // tokenBatchFlags are llama.cpp's batch sizes. They count tokens, so training,
 // which counts sequences, refuses them rather than guess.
 var tokenBatchFlags = map[string]bool{"-b": true, "-ub": true, "--batch-size": true, "--ubatch-size": true}
@@ -83,6 +101,11 @@ func rewriteArg(cmd *cobra.Command, arg string) (string, error) {
 	if cmd.Name() == "train" && tokenBatchFlags[strings.ReplaceAll(name, "_", "-")] {
 		return "", ui.Fail(ui.ExitUsage, fmt.Errorf("train has no flag %s: llama.cpp's batch sizes count tokens, training counts sequences", name),
 			"use --micro-batch-size for sequences per pass and --grad-accum for passes per step")
+	}
+	if bare, ok := strings.CutPrefix(name, "--"); ok {
+		if twin, ok := twinOf(cmd, bare); ok {
+			return "--" + twin + strings.TrimPrefix(arg, name), nil
+		}
 	}
 	long, ok := argvAliases[name]
 	if !ok {

@@ -21,7 +21,14 @@ func testTree() *cobra.Command {
 	new(flashFlag).addFlag(run.Flags(), llama.FlashOff)
 	train := &cobra.Command{Use: "train", RunE: run.RunE}
 	train.Flags().Float64("learning-rate", 0, "")
-	root.AddCommand(run, train)
+	train.Flags().StringP("output", "o", "", "")
+	train.Flags().IntP("ctx-size", "c", 0, "")
+	prep := &cobra.Command{Use: "prep", RunE: run.RunE}
+	prep.Flags().StringP("out", "o", "", "")
+	prep.Flags().IntP("context", "c", 0, "")
+	perf := &cobra.Command{Use: "perf", RunE: run.RunE}
+	perf.Flags().VarP(&enumFlag{value: new(string)}, "output", "o", "")
+	root.AddCommand(run, train, prep, perf)
 	return root
 }
 
@@ -40,6 +47,11 @@ func TestRewriteArgs(t *testing.T) {
 		{"run --flash_attn off -v -fa 1st", "run --flash_attn=off -v --flash-attn 1st"},
 		{"run -p -fa on -fa=off", "run -p -fa on --flash-attn=off"},
 		{"train -lr 1e-4", "train --learning-rate 1e-4"},
+		{"train --out x --context 9", "train --output x --ctx-size 9"},
+		{"train --output x --ctx_size=9", "train --output x --ctx_size=9"},
+		{"prep --output=x --ctx_size 9 -o --output", "prep --out=x --context 9 -o --output"},
+		{"perf --out md", "perf --out md"},
+		{"run --out x", "run --out x"},
 		{"nonsense -ngl 1", "nonsense -ngl 1"},
 		{"", ""},
 	}

@@ -40,8 +40,9 @@ func newDoctorCmd(s *ui.Streams) *cobra.Command {
 		Short: "check what this machine offers and what is missing",
 		Long: `Doctor checks the processor, what the binary was compiled for, memory, the
 NVIDIA driver, the CUDA library and the GPUs that it can use, the folders that
-runs are written to, and the tools that some make targets use. Each thing that is missing comes with what to do about it.
-It exits 1 when something would keep qlora from working here.` + exitStatus(ui.ExitOK),
+runs are written to, and the tools that some make targets use. Each thing that
+is missing comes with what to do about it. It exits 1 when something would keep
+qlora from working here.` + exitStatus(ui.ExitOK),
 		Example: "  qlora doctor\n  qlora doctor --json",
 		Args:    cobra.NoArgs,
 		RunE:    func(*cobra.Command, []string) error { return runDoctor(s) },
@@ -75,8 +76,8 @@ func runDoctor(s *ui.Streams) error {
 }
 
 func printCheck(s *ui.Streams, c check) {
-	s.Printf("%-8s %-12s %s\n", c.State, c.Name, c.Detail)
+	s.Printf("%-8s %-13s %s\n", c.State, c.Name, c.Detail)
 	if c.Advice != "" {
-		s.Printf("%-8s %-12s %s\n", "", "", c.Advice)
+		s.Printf("%-8s %-13s %s\n", "", "", c.Advice)
 	}
 }

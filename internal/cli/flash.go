@@ -23,7 +23,7 @@ var flashWords = map[string]llama.FlashAttn{
 
 func (f *flashFlag) addFlag(flags *pflag.FlagSet, def llama.FlashAttn) {
 	f.FlashAttn = def
-	flags.Var(f, "flash-attn", "use flash attention (-fa): on, off, auto")
+	flags.Var(f, "flash-attn", "use flash attention (-fa): `on|off|auto`")
 	flags.Lookup("flash-attn").NoOptDefVal = "on"
 }
 

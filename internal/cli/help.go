@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // helpTemplate puts what a reader came for first: what the command does, how
@@ -26,12 +29,12 @@ Commands:
 {{- if .HasAvailableLocalFlags}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{flagUsages .LocalFlags | trimTrailingWhitespaces}}
 {{- end}}
 {{- if .HasAvailableInheritedFlags}}
 
 Flags of every command:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{flagUsages .InheritedFlags | trimTrailingWhitespaces}}
 {{- end}}
 {{- if not .HasParent}}
 
@@ -58,7 +61,24 @@ func setHelp(root *cobra.Command) {
 		return ""
 	})
 	cobra.AddTemplateFunc("topicList", topicList)
+	cobra.AddTemplateFunc("flagUsages", flagUsages)
 	root.SetHelpTemplate(helpTemplate)
+}
+
+// optionalValue is how pflag shows a flag that may stand alone.
+var optionalValue = regexp.MustCompile(`(--[a-z-]+) (\S+)\[="[^"]*"\]`)
+
+// flagUsages lists flags. What a flag means alone stands in its words; the value
+// of flash-attn may follow after a space, that of others not.
+func flagUsages(flags *pflag.FlagSet) string {
+	return optionalValue.ReplaceAllStringFunc(flags.FlagUsages(), func(shown string) string {
+		m := optionalValue.FindStringSubmatch(shown)
+		text := m[1] + "[=" + m[2] + "]"
+		if m[1] == "--flash-attn" {
+			text = m[1] + " " + m[2]
+		}
+		return fmt.Sprintf("%-*s", len(shown), text)
+	})
 }
 
 func longOrShort(cmd *cobra.Command) string {

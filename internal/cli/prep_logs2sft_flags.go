@@ -46,7 +46,7 @@ func (o *logs2sftOptions) addFlags(cmd *cobra.Command) {
 	flags.StringArrayVar(&o.src, "src", nil, "log, export, or folder that is searched for them; may be given again")
 	flags.StringVarP(&o.out, "out", "o", "", "file to write")
 	flags.StringVar(&o.format, "format", string(chatlog.FormatMessages), "messages, sharegpt, alpaca or prompt-completion")
-	flags.StringVar(&o.sidechains, "sidechains", "drop", "sub-agents' sessions: =drop, or =separate conversations (also when given alone)")
+	flags.StringVar(&o.sidechains, "sidechains", "drop", "conversations of sub-agents: `drop|separate`; given alone, separate")
 	flags.Lookup("sidechains").NoOptDefVal = "separate"
 	flags.BoolVar(&o.summaries, "summaries", false, "open a conversation after a compaction with its summary")
 	flags.StringVar(&o.thinking, "thinking", string(chatlog.ThinkingDrop), "thinking: drop, field (reasoning_content) or tags (<think>)")

@@ -42,6 +42,11 @@ func TestHelpStyle(t *testing.T) {
 		if !strings.Contains(cmd.Long, exitHeading) {
 			t.Errorf("Long has no %q section; append exitStatus(...)", exitHeading)
 		}
+		for line := range strings.Lines(cmd.Long) {
+			if len(line) > 101 {
+				t.Errorf("Long has a line of %d columns, more than 100: %q", len(line)-1, line)
+			}
+		}
 		for name, text := range map[string]string{"Long": cmd.Long, "Example": cmd.Example, "Short": cmd.Short} {
 			if bad := outlandish(text); bad != "" {
 				t.Errorf("%s holds %q; help is plain text", name, bad)
