@@ -6,12 +6,12 @@ import { swatch } from "./color.js";
 
 const COLUMNS = [
   { title: "run", value: (s) => s.run, cell: nameCell },
-  { title: "state", value: (s) => s.state, cell: stateCell },
+  { title: "state", long: true, value: (s) => s.state, cell: stateCell },
   { title: "step", value: (s) => s.step, text: (s) => (s.step === null ? "-" : s.step + (s.total_steps ? "/" + s.total_steps : "")) },
   { title: "loss", value: (s) => s.loss, text: (s) => number(s.loss) },
   { title: "best eval", value: (s) => s.best_eval_loss, text: (s) => (s.best_eval_loss === null ? "-" : number(s.best_eval_loss) + " at " + s.best_step) },
   { title: "tokens/s", value: (s) => s.tokens_per_second, text: (s) => (s.tokens_per_second === null ? "-" : short(s.tokens_per_second)) },
-  { title: "adapter", value: (s) => s.adapter, text: (s) => s.adapter || "-" },
+  { title: "adapter", long: true, value: (s) => s.adapter, cell: pathCell },
   { title: "time left", value: (s) => left(s), text: (s) => duration(left(s)) },
   { title: "started", value: (s) => s.started, text: (s) => day(s.started) },
 ];
@@ -93,6 +93,7 @@ export class RunTable {
       const cell = document.createElement(column.title === "run" ? "th" : "td");
       if (column.title === "run") cell.scope = "row";
       else if (["step", "loss", "best eval", "tokens/s"].includes(column.title)) cell.className = "figure";
+      if (column.long) cell.className = "long";
       row.append(cell);
     }
     this.rows.set(run.name, row);
@@ -121,6 +122,14 @@ function nameCell(cell, run, table) {
   }
   cell.querySelector("svg")?.remove();
   cell.prepend(swatch(run.index));
+}
+
+// pathCell lets a path break after its slashes.
+function pathCell(cell, run) {
+  const text = run.summary.adapter || "-";
+  if (cell.textContent === text) return;
+  const parts = text.split(/(?<=\/)/).flatMap((part) => [document.createElement("wbr"), part]);
+  cell.replaceChildren(...parts);
 }
 
 function stateCell(cell, run) {
