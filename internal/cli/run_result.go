@@ -37,7 +37,7 @@ func resultIn(path string) (runResult, error) {
 	}
 	if !found {
 		return runResult{}, ui.Fail(ui.ExitInvalid, fmt.Errorf("the folder %s holds no result of a run: no adapter.gguf and no model.gguf", path),
-			"see with 'qlora runs' whether the run has ended, and resume it with 'qlora train --resume'", "or name a GGUF file")
+			"see with 'qlora runs' whether the run has ended, and resume it with 'qlora train --resume last'", "or name a GGUF file")
 	}
 	return runResult{path, last, last + ", the weights of the run's end"}, nil
 }
