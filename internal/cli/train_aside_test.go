@@ -21,17 +21,17 @@ func TestPutAsideKeepsItsRecords(t *testing.T) {
 		mustRun(t, args...)
 		mustRun(t, append(args, "--force", "--max-steps", "2")...)
 		for _, dir := range []string{output, filepath.Join("runs", name)} {
-			m := readSummary(t, dir+".1")
+			m := summaryIn(t, dir+".1")
 			if m.Run != name+".1" || m.Adapter != output+".1/adapter.gguf" || m.BestAdapter != output+".1/adapter-best.gguf" || m.Checkpoint != output+".1/checkpoint-4" || m.Steps != 4 {
 				t.Errorf("%s.1 says %+v", dir, m)
 			}
-			if m = readSummary(t, dir); m.Run != name || m.Adapter != output+"/adapter.gguf" || m.Steps != 2 {
+			if m = summaryIn(t, dir); m.Run != name || m.Adapter != output+"/adapter.gguf" || m.Steps != 2 {
 				t.Errorf("%s says %+v", dir, m)
 			}
 		}
 		new := readBytes(t, output+"/summary.json")
 		_, talk := mustRun(t, "train", "--resume", output+".1", "--max-steps", "5")
-		if !strings.Contains(talk, "continuing from "+output+".1/checkpoint-4") || readSummary(t, filepath.Join("runs", name+".1")).Steps != 5 {
+		if !strings.Contains(talk, "continuing from "+output+".1/checkpoint-4") || summaryIn(t, filepath.Join("runs", name+".1")).Steps != 5 {
 			t.Errorf("the run put aside is resumed elsewhere: %s", talk)
 		}
 		if !bytes.Equal(new, readBytes(t, filepath.Join("runs", name, "summary.json"))) {
@@ -50,10 +50,10 @@ func TestPutAsideOfARunWithoutOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRun(t, args...)
-	if m := readSummary(t, "runs/mine.2"); m.Adapter != "" || m.BestAdapter != "" || m.Checkpoint != "" || m.Run != "mine.2" {
+	if m := summaryIn(t, "runs/mine.2"); m.Adapter != "" || m.BestAdapter != "" || m.Checkpoint != "" || m.Run != "mine.2" {
 		t.Errorf("it says %+v", m)
 	}
-	if m := readSummary(t, "outputs/mine.1"); m.Run != "mine" {
+	if m := summaryIn(t, "outputs/mine.1"); m.Run != "mine" {
 		t.Errorf("a folder of nobody's was changed: %+v", m)
 	}
 }
@@ -67,13 +67,13 @@ func TestDemoPutsARunAsideWithItsRecords(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{"outputs/demo.1", "runs/mine.1"} {
-		if m := readSummary(t, dir); m.Run != "mine.1" || m.Adapter != "outputs/demo.1/adapter.gguf" {
+		if m := summaryIn(t, dir); m.Run != "mine.1" || m.Adapter != "outputs/demo.1/adapter.gguf" {
 			t.Errorf("%s says %+v: %s", dir, m, errOut)
 		}
 	}
 }
 
-func readSummary(t *testing.T, dir string) trainSummary {
+func summaryIn(t *testing.T, dir string) trainSummary {
 	t.Helper()
 	var m trainSummary
 	if err := json.Unmarshal(readBytes(t, filepath.Join(dir, summaryFile)), &m); err != nil {

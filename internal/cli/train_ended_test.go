@@ -53,11 +53,11 @@ func TestResumeOfAFinishedRunChangesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustRun(t, "train", "--resume", "last", "--name", "mine")
-	if m := readSummary(t, "outputs/mine"); m.Steps != 4 {
+	if m := summaryIn(t, "outputs/mine"); m.Steps != 4 {
 		t.Errorf("without a result: %+v", m)
 	}
 	mustRun(t, "train", "--resume", "last", "--name", "mine", "--max-steps", "5")
-	if m := readSummary(t, "runs/mine"); m.Steps != 5 {
+	if m := summaryIn(t, "runs/mine"); m.Steps != 5 {
 		t.Errorf("with more steps: %+v", m)
 	}
 }
