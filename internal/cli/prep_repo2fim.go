@@ -84,7 +84,7 @@ func (o *repo2fimOptions) useScrubber() (err error) {
 }
 
 func (o *repo2fimOptions) run(ctx context.Context, s *ui.Streams) error {
-	done, err := o.countTokens()
+	done, err := o.countTokens(s)
 	if err != nil {
 		return err
 	}

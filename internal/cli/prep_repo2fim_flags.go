@@ -91,9 +91,9 @@ func licenseHints(err error) error {
 	return ui.Fail(ui.ExitUsage, err, hints...)
 }
 
-// countTokens loads the vocabulary that counts tokens, if one was named. The
-// function it returns frees it.
-func (o *repo2fimOptions) countTokens() (done func(), err error) {
+// countTokens loads the vocabulary that counts tokens, if one was named, and
+// warns of one that cannot train on the records. The function it returns frees it.
+func (o *repo2fimOptions) countTokens(s *ui.Streams) (done func(), err error) {
 	if o.model == "" {
 		return func() {}, nil
 	}
@@ -102,6 +102,9 @@ func (o *repo2fimOptions) countTokens() (done func(), err error) {
 		return nil, ui.Fail(ui.ExitInvalid, fmt.Errorf("read the vocabulary: %w", err), "-m wants a GGUF file; qlora inspect shows what is in one")
 	}
 	o.Counter, o.Model = vocabCounter{model.Vocab()}, filepath.Base(o.model)
+	if _, err := dataset.FindFIM(model.Vocab()); err != nil && o.Format != fim.FormatText {
+		s.Warnf("%s has no fill-in-the-middle tokens, so it cannot be trained on these records; --format text makes records for it", o.Model)
+	}
 	return func() { _ = model.Close() }, nil // nothing to do about it, and nothing lost
 }
 

@@ -265,7 +265,7 @@ func explain(err error) error {
 	case errors.Is(err, errNoTemplate):
 		hints = append(hints, "pass --chat-template with a file or one of the built-in templates, such as --chat-template chatml")
 	case errors.Is(err, errNoFIM):
-		hints = append(hints, "take a model trained for fill-in-the-middle, or prepare the data as text")
+		hints = append(hints, "prepare code as text for it: qlora prep repo2fim --format text", "or take a model that knows them, such as Qwen2.5-Coder")
 	case errors.Is(err, errOverLength):
 		hints = append(hints, "raise the context length, or pass --over-length drop, truncate or split")
 	case errors.Is(err, errUnstable):
