@@ -96,10 +96,16 @@ func TestIgnoredHangUp(t *testing.T) {
 	}
 }
 
-// TestHangUpSavesTheRun: train finishes its step and saves, also when what read
-// its output is gone.
-func TestHangUpSavesTheRun(t *testing.T) {
+// TestTheRunIsSavedForNobody: train finishes its step and saves, also when what
+// read its output is gone, as the tee of a pipe is with the same Ctrl-C.
+func TestTheRunIsSavedForNobody(t *testing.T) {
 	heedHangUp(t)
+	for _, sig := range []syscall.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) { savesForNobody(t, sig) })
+	}
+}
+
+func savesForNobody(t *testing.T, sig syscall.Signal) {
 	tinyRun(t)
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -112,7 +118,7 @@ func TestHangUpSavesTheRun(t *testing.T) {
 	w.Close() // the process has its own
 	waitUnderWay(t, "closed", []*process{p})
 	time.Sleep(500 * time.Millisecond) // it fills the pipe, and waits
-	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+	if err := p.cmd.Process.Signal(sig); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(100 * time.Millisecond)

@@ -105,6 +105,9 @@ func (o *initOptions) check(cmd *cobra.Command) error {
 	if err := needFlags(cmd, "out", o.out); err != nil {
 		return err
 	}
+	if err := refuseSource("-o", o.out, ".gguf", o.text...); err != nil {
+		return err
+	}
 	return refuseOverwrite("-o", o.out, append(modelFiles(o.like.vocabFrom), o.text...)...)
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/qlora/qlora/internal/gguf"
 	"github.com/qlora/qlora/internal/ui"
@@ -23,6 +24,41 @@ func refuseOverwrite(flag, out string, inputs ...string) error {
 		}
 	}
 	return nil
+}
+
+// refuseSource refuses an output that is there already inside a folder that is
+// read whole, unless its name ends in ext: sources do not, and it is what an
+// earlier call wrote. Ext is "" where sources end like outputs.
+func refuseSource(flag, out, ext string, folders ...string) error {
+	written, err := os.Stat(out)
+	if err != nil || !written.Mode().IsRegular() || ext != "" && strings.HasSuffix(out, ext) {
+		return nil
+	}
+	for _, folder := range folders {
+		if isFolder(folder) && inside(out, folder) {
+			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s is a file of the folder %s, which is read", flag, out, folder), "write to a new file with "+flag)
+		}
+	}
+	return nil
+}
+
+// inside tells whether path lies in folder, by whatever links.
+func inside(path, folder string) bool {
+	from, err := realPath(folder)
+	to, err2 := realPath(path)
+	if err != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(from, to)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+func realPath(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
 }
 
 // modelFiles are all files of a model, or path alone when it cannot be read.

@@ -51,6 +51,9 @@ func newLogs2SFTCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "src", joined(o.src), "out", o.out); err != nil {
 				return err
 			}
+			if err := refuseSource("-o", o.out, "", o.src...); err != nil {
+				return err
+			}
 			if err := refuseOverwrite("-o", o.out, slices.Concat(o.src, []string{o.model, o.tools, o.extra, o.keyFile})...); err != nil {
 				return err
 			}

@@ -59,7 +59,7 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 			if err := needFlags(cmd, "repo", first, "out", o.Out); err != nil {
 				return err
 			}
-			if err := refuseOverwrite("-o", o.Out, o.model, o.extra, o.keyFile); err != nil {
+			if err := o.refuseOverwrite(); err != nil {
 				return err
 			}
 			if err := o.useScrubber(); err != nil {
@@ -73,6 +73,13 @@ func newRepo2FIMCmd(s *ui.Streams) *cobra.Command {
 	}
 	o.addFlags(cmd)
 	return cmd
+}
+
+func (o *repo2fimOptions) refuseOverwrite() error {
+	if err := refuseSource("-o", o.Out, ".jsonl", o.Repos...); err != nil {
+		return err
+	}
+	return refuseOverwrite("-o", o.Out, o.model, o.extra, o.keyFile)
 }
 
 func (o *repo2fimOptions) useScrubber() (err error) {

@@ -32,7 +32,7 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 	case code := <-done:
 		return code
 	case first = <-signals:
-		hangUp(first, s)
+		outlive(s)
 		cancel()
 	}
 	began, slow := time.Now(), time.After(grace)
@@ -43,7 +43,6 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 		case <-slow:
 			sayStopping(first, s)
 		case again := <-signals:
-			hangUp(again, s)
 			if again != syscall.SIGHUP && time.Since(began) >= signalRepeats() {
 				return ui.ExitInterrupted
 			}
@@ -51,13 +50,11 @@ func await(done <-chan int, signals <-chan os.Signal, cancel context.CancelFunc,
 	}
 }
 
-// hangUp lets a command go on to its end when the terminal, or the program that
-// its output went through, is gone with it.
-func hangUp(sig os.Signal, s *ui.Streams) {
-	if sig == syscall.SIGHUP {
-		s.HangUp()
-		signal.Ignore(syscall.SIGPIPE)
-	}
+// outlive lets a command go on to its end when the terminal, or the program that its output went through, ends with it: Ctrl-C
+// also ends the tee of "qlora train | tee log", and a write to it would end train before it has saved.
+func outlive(s *ui.Streams) {
+	s.HangUp()
+	signal.Ignore(syscall.SIGPIPE)
 }
 
 func sayStopping(sig os.Signal, s *ui.Streams) {
