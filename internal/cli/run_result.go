@@ -39,6 +39,9 @@ func resultIn(path string) (runResult, error) {
 		return runResult{}, ui.Fail(ui.ExitInvalid, fmt.Errorf("the folder %s holds no result of a run: no adapter.gguf and no model.gguf", path),
 			"see with 'qlora runs' whether the run has ended, and resume it with 'qlora train --resume last'", "or name a GGUF file")
 	}
+	if m == nil { // a checkpoint, or a run that is under way
+		return runResult{path, last, last + ", which is what the folder holds; no finished run says more about it"}, nil
+	}
 	return runResult{path, last, last + ", the weights of the run's end"}, nil
 }
 

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rs/zerolog"
 
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -52,6 +55,9 @@ func TestRunFolderIsItsBestAdapter(t *testing.T) {
 	if err != nil || len(named) != 1 || named[0].name != "mine" || named[0].path != "outputs/mine/adapter-best.gguf" {
 		t.Errorf("serve takes %+v, %v", named, err)
 	}
+	if args, err := o.engineArgs(zerolog.WarnLevel); err != nil || !slices.Contains(args, "outputs/mine/adapter-best.gguf:1") {
+		t.Errorf("the engine, which may be started again, is given %q, %v", args, err)
+	}
 }
 
 func TestRunFolderWithoutABestIsItsLast(t *testing.T) {
@@ -62,6 +68,13 @@ func TestRunFolderWithoutABestIsItsLast(t *testing.T) {
 	_, errOut := mustRun(t, "export", "--to", "peft", "outputs/mine", "--out", "peft")
 	if !strings.Contains(errOut, "taking outputs/mine/adapter.gguf, the weights of the run's end") {
 		t.Errorf("%s", errOut)
+	}
+	if err := os.Remove("outputs/mine/summary.json"); err != nil {
+		t.Fatal(err)
+	}
+	_, errOut = mustRun(t, "export", "--to", "peft", "outputs/mine", "--out", "peft2")
+	if !strings.Contains(errOut, "no finished run says more") || strings.Contains(errOut, "the run's end") {
+		t.Errorf("of a run that has not ended: %s", errOut)
 	}
 }
 
@@ -76,9 +89,10 @@ func TestFoldersWithoutAResult(t *testing.T) {
 		{"merge", "-m", "base.gguf", "--lora", empty, "-o", "out"},
 		{"run", "-m", "base.gguf", "--lora", empty, "hi"},
 		{"serve", "-m", "base.gguf", "--lora", empty},
+		{"test", "compare", "-m", "base.gguf", "--lora", empty, "--data", "eval.jsonl", "--report", "out.html"},
 	} {
 		code, _, errOut := runMain(t, args...)
-		if code != ui.ExitInvalid || !strings.Contains(errOut, "holds no result of a run") || !strings.Contains(errOut, "hint: see with 'qlora runs'") {
+		if code != ui.ExitInvalid || !strings.Contains(errOut, "holds no result of a run") || !strings.Contains(errOut, "hint: see with 'qlora runs'") || strings.Contains(errOut, "usage:") {
 			t.Errorf("%q: exit code %d\n%s", args, code, errOut)
 		}
 	}

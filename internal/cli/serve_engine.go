@@ -101,8 +101,7 @@ func (o *serveEngineOptions) check() error {
 	case o.typeV == "q8_0" && o.flash.FlashAttn == llama.FlashOff:
 		return errors.New("--cache-type-v q8_0 needs --flash-attn")
 	}
-	_, err := o.named()
-	return err
+	return nil
 }
 
 // namedLoRA is an adapter and what requests call it.
@@ -128,7 +127,7 @@ func (o *serveEngineOptions) named() ([]namedLoRA, error) {
 			name = adapterName(specs[0].asked)
 		}
 		if slices.Contains(taken, name) {
-			return nil, fmt.Errorf("two models are called %q; name them apart with --lora NAME=FILE and --alias", name)
+			return nil, ui.Fail(ui.ExitUsage, fmt.Errorf("two models are called %q", name), "name them apart with --lora NAME=FILE and --alias")
 		}
 		taken = append(taken, name)
 		out = append(out, namedLoRA{name, specs[0]})
@@ -136,13 +135,13 @@ func (o *serveEngineOptions) named() ([]namedLoRA, error) {
 	return out, nil
 }
 
-// adapterName is the run's name for outputs/<run>/adapter.gguf and outputs/<run>,
-// else the file's.
+// adapterName is the run's name for outputs/<run> and the adapters that training
+// leaves there, else the file's.
 func adapterName(path string) string {
 	if isFolder(path) {
 		return filepath.Base(filepath.Clean(path))
 	}
-	if filepath.Base(path) == "adapter.gguf" {
+	if name := filepath.Base(path); name == "adapter.gguf" || name == "adapter-best.gguf" {
 		if dir := filepath.Base(filepath.Dir(path)); dir != "." && dir != string(filepath.Separator) {
 			return dir
 		}
@@ -179,11 +178,11 @@ func (o *serveEngineOptions) engineArgs(level zerolog.Level) ([]string, error) {
 		"--cache-type-k", o.typeK, "--cache-type-v", o.typeV, "--flash-attn=" + o.flash.String()}
 	named, err := o.named()
 	if err != nil {
-		return nil, ui.Fail(ui.ExitUsage, err)
+		return nil, err
 	}
-	for _, n := range named {
-		adapter := fmt.Sprintf("%s:%g", n.asked, n.scale)
-		if n.name != adapterName(n.asked) { // that of a run may hold a "=" itself
+	for _, n := range named { // by file: another engine must compute with the same, whatever the folder holds by then
+		adapter := fmt.Sprintf("%s:%g", n.path, n.scale)
+		if n.name != adapterName(n.path) { // that of a run may hold a "=" itself
 			adapter = n.name + "=" + adapter
 		}
 		args = append(args, "--lora", csvField(adapter))
@@ -238,7 +237,7 @@ func (o *serveEngineOptions) run(ctx context.Context, s *ui.Streams) error {
 func (o *serveEngineOptions) open(ctx context.Context, sink *wire.Sink, s *ui.Streams) (*batch.Group, func() error, error) {
 	named, err := o.named()
 	if err != nil {
-		return nil, nil, ui.Fail(ui.ExitUsage, err)
+		return nil, nil, err
 	}
 	base := o.inferenceOptions
 	base.lora = nil

@@ -99,7 +99,7 @@ func (o *compareOptions) inputs() ([]string, error) {
 	}
 	adapters, err := parseLoRA(o.lora)
 	if err != nil {
-		return nil, ui.Fail(ui.ExitUsage, err)
+		return nil, err
 	}
 	for _, a := range adapters {
 		files = append(files, a.path)

@@ -10,10 +10,11 @@ import "sync"
 var reserving sync.RWMutex
 
 func (c *Context) decode() int {
-	if c.moved {
+	exclusive := c.moved && c.model.onGPU
+	c.moved = false
+	if exclusive {
 		reserving.Lock()
 		defer reserving.Unlock()
-		c.moved = false
 	} else {
 		reserving.RLock()
 		defer reserving.RUnlock()

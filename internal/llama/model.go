@@ -27,6 +27,7 @@ type LoadOptions struct {
 type Model struct {
 	path      string
 	vocabOnly bool
+	onGPU     bool
 	vocab     *Vocab
 
 	mu       sync.Mutex
@@ -66,7 +67,7 @@ func Load(path string, o LoadOptions) (*Model, error) {
 	if handle == nil {
 		return nil, fmt.Errorf("load model: %w", &FileError{Path: path, Reason: reason(lines, "libllama refused it")})
 	}
-	m := &Model{path: path, vocabOnly: o.VocabOnly, handle: handle}
+	m := &Model{path: path, vocabOnly: o.VocabOnly, onGPU: o.Device != "", handle: handle}
 	m.vocab = newVocab(m)
 	return m, nil
 }

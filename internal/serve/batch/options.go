@@ -40,7 +40,7 @@ func (o Options) contextOptions() llama.ContextOptions {
 }
 
 // places is how many slots there are: with adapters one more than are used at a time, since sequences can only be put in
-// order with a free one.
+// order with a free one. Two are always in order.
 func (o Options) places() int {
 	if len(o.Adapters) == 0 || o.Slots < 3 || o.Slots >= maxSequences {
 		return o.Slots

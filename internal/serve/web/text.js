@@ -11,7 +11,7 @@ function partsOf(text) {
   let lines = [], open = null;
   const end = (code, language) => {
     let body = lines.join("\n");
-    if (!code) body = body.replace(/^(\s*\n)+/, "").replace(/\s+$/, ""); // blocks have a margin
+    if (!code) body = body.replace(/^(\s*\n)+/, "").trimEnd(); // blocks have a margin
     if (code || body) parts.push({ code, language, body });
     lines = [];
   };
