@@ -10,13 +10,18 @@ import (
 	"github.com/qlora/qlora/internal/ui"
 )
 
-// refuseOverwrite refuses an output, which flag names, that is one of the
-// inputs. It compares files, not names: a link to an input is one too. Inputs
+// refuseOverwrite refuses an output, which flag names, that is a folder or one
+// of the inputs. It compares files, not names: a link to an input is one too. Inputs
 // that are no files are passed over.
 func refuseOverwrite(flag, out string, inputs ...string) error {
 	written, err := os.Stat(out)
-	if err != nil || !written.Mode().IsRegular() {
+	switch {
+	case err != nil:
 		return nil // nothing is lost there
+	case written.IsDir():
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s is a folder", flag, out), "name a file in it with "+flag)
+	case !written.Mode().IsRegular():
+		return nil
 	}
 	for _, path := range inputs {
 		if in, err := os.Stat(path); err == nil && os.SameFile(in, written) {

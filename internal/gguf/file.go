@@ -81,7 +81,7 @@ func (f *File) addShard(path string) (*header, error) {
 
 // mapFile maps a whole regular file read-only and shared.
 func mapFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe is refused, not waited for
 	if err != nil {
 		return nil, err
 	}
