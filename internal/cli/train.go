@@ -131,12 +131,12 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 	if err != nil {
 		return nil, err
 	}
+	var held *claim
 	if !o.dryRun && o.group.Leads() {
-		release, err := foldersOf(r).claim(o.resume != "", o.force, s)
-		if err != nil {
+		if held, err = o.claim(r); err != nil {
 			return nil, err
 		}
-		defer release()
+		defer held.release()
 	}
 	job, err := openJob(ctx, r, device, o.group, o.resume != "", s)
 	if errors.Is(err, context.Canceled) {
@@ -146,6 +146,7 @@ func runTrain(ctx context.Context, o trainOptions, s *ui.Streams) (*trainSummary
 		return nil, explainRanks(err, foldersOf(r))
 	}
 	defer job.Close()
+	job.claim = held
 	if err := job.describe(o.dryRun); err != nil {
 		return nil, err
 	}

@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/qlora/qlora/internal/config"
+	"github.com/qlora/qlora/internal/dataset"
 	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/ui"
 )
@@ -37,6 +39,55 @@ func (f runFolders) putAside(s *ui.Streams) (runFolders, error) {
 		s.Warnf("records of the run put aside may name the files of %s: %v", f.output, err)
 	}
 	return aside, nil
+}
+
+// claim takes hold of the folders of r for this call.
+func (o trainOptions) claim(r config.Run) (*claim, error) {
+	c, err := foldersOf(r).claim(o.resume != "", o.force)
+	if err != nil || !c.earlier {
+		return c, err
+	}
+	if err := c.folders.refuseInputs(r); err != nil {
+		c.release()
+		return nil, err
+	}
+	return c, nil
+}
+
+// refuseInputs refuses files of r that would be put aside with the earlier run:
+// the settings and the samples of the new one would look for them in vain.
+func (f runFolders) refuseInputs(r config.Run) error {
+	sources, err := dataset.ParseSources(slices.Concat(r.Data, r.EvalData))
+	if err != nil {
+		return ui.Fail(ui.ExitUsage, err)
+	}
+	for _, path := range append(pathsOf(sources), r.Model, r.From, r.ChatTemplate) {
+		if !liesIn(path, f.output) && !liesIn(path, f.runs) {
+			continue
+		}
+		return ui.Fail(ui.ExitUsage, fmt.Errorf("--force would put %s aside with the earlier run, which this one needs", path),
+			"start under another --name and --output, without --force", "or copy the file elsewhere and name the copy")
+	}
+	return nil
+}
+
+// liesIn tells whether a file is in dir, by its own name or through a link.
+func liesIn(path, dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil || !exists(path) {
+		return false
+	}
+	parent, errParent := filepath.EvalSymlinks(filepath.Dir(path))
+	file, errFile := filepath.EvalSymlinks(path)
+	return errParent == nil && within(parent, dir) || errFile == nil && within(file, dir)
+}
+
+// within tells whether path is dir or below it.
+func within(path, dir string) bool {
+	path, errPath := filepath.Abs(path)
+	dir, errDir := filepath.Abs(dir)
+	inside, err := filepath.Rel(dir, path)
+	return errors.Join(errPath, errDir, err) == nil && inside != ".." && !strings.HasPrefix(inside, "../")
 }
 
 // recorded tells whether there are reports of a run.

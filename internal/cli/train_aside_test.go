@@ -73,6 +73,46 @@ func TestDemoPutsARunAsideWithItsRecords(t *testing.T) {
 	}
 }
 
+// A run that cannot begin leaves the earlier one where it is.
+func TestForceWithoutARunChangesNothing(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2")...)
+	putText(t, "bad.jsonl", string(readBytes(t, "train.jsonl"))+"{\"messages\n")
+	if err := os.Symlink("outputs/mine/adapter.gguf", "link.gguf"); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"base.gguf", "train.jsonl"} {
+		if err := os.Link(path, filepath.Join("outputs/mine", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	aside := "--force would put "
+	for _, c := range []struct {
+		args string
+		code int
+		want string
+	}{
+		{"-d bad.jsonl", ui.ExitInvalid, "bad.jsonl"},
+		{"--from outputs/mine/adapter.gguf", ui.ExitUsage, aside + "outputs/mine/adapter.gguf"},
+		{"--from link.gguf", ui.ExitUsage, aside + "link.gguf"},
+		{"-m outputs/mine/base.gguf", ui.ExitUsage, aside + "outputs/mine/base.gguf"},
+		{"-d ./outputs/mine/train.jsonl:0.5", ui.ExitUsage, aside + "./outputs/mine/train.jsonl"},
+		{"--eval-data outputs/mine/train.jsonl", ui.ExitUsage, aside + "outputs/mine/train.jsonl"},
+	} {
+		code, _, errOut := runMain(t, tinyArgs(append(strings.Fields(c.args), "--name", "mine", "--force")...)...)
+		if code != c.code || !strings.Contains(errOut, c.want) || strings.Contains(errOut, "put the earlier run aside") {
+			t.Errorf("%s: exit code %d: %s", c.args, code, errOut)
+		}
+		if exists("outputs/mine.1") || exists("runs/mine.1") || summaryIn(t, "outputs/mine").Run != "mine" {
+			t.Fatalf("%s: the earlier run was put aside for nothing", c.args)
+		}
+	}
+	mustRun(t, tinyArgs("--name", "mine", "--force", "--config", "outputs/mine/config.yaml", "--max-steps", "1")...)
+	if summaryIn(t, "outputs/mine").Steps != 1 || summaryIn(t, "outputs/mine.1").Steps != 2 {
+		t.Error("the earlier run was not put aside")
+	}
+}
+
 func summaryIn(t *testing.T, dir string) trainSummary {
 	t.Helper()
 	var m trainSummary

@@ -162,16 +162,17 @@ func TestTrainOnSampledGPUs(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, out, _ := ui.Test()
-	release, err := foldersOf(r).claim(false, false, s)
+	held, err := foldersOf(r).claim(false, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer release()
+	defer held.release()
 	job, err := openJob(t.Context(), r, computeDevice{}, nil, false, s)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer job.Close()
+	job.claim = held
 	if err := job.openEngine(); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type trainJob struct {
 	device   computeDevice
 	s        *ui.Streams
 	folders  runFolders
+	claim    *claim // on folders; nil for a rank that writes nothing
 	base     *gguf.File
 	data     *trainData
 	length   int // tokens of a row
@@ -195,10 +196,14 @@ func (j *trainJob) follow(ctx context.Context, loop *train.Loop, from *checkpoin
 }
 
 // writeSettings leaves the resolved settings beside the result and in the
-// run's folder. A resumed run no longer has a result.
+// run's folder. An earlier run is put aside for them, as late as can be: all
+// else that may fail has been tried. A resumed run no longer has a result.
 func (j *trainJob) writeSettings(resumed bool) error {
 	if err := checkSpace(j.r.Output, j.memory.Trained*5/4, "one checkpoint and the result",
 		"free some space or choose another folder with --output", "keep fewer checkpoints with --keep-last 1"); err != nil {
+		return err
+	}
+	if err := j.claim.putAside(j.s); err != nil {
 		return err
 	}
 	if resumed {

@@ -38,13 +38,21 @@ func exists(path string) bool {
 	return err == nil
 }
 
+// claim is this process's hold on the folders of its run.
+type claim struct {
+	folders runFolders
+	earlier bool // the output holds a run that is to be put aside
+	unlock  func()
+}
+
 // claim makes sure that this run may write to its folders and can. It refuses
 // those of another run unless resume or force say what to do with it, and locks
-// the output until release is called, which removes folders that are still
-// empty.
-func (f runFolders) claim(resume, force bool, s *ui.Streams) (release func(), err error) {
-	if err := f.refuseOccupied(resume, force, s); err != nil {
-		return nil, err
+// the output. What is there stays until putAside: a run that cannot begin is to
+// change nothing.
+func (f runFolders) claim(resume, force bool) (*claim, error) {
+	earlier := !resume && f.occupied()
+	if earlier && !force {
+		return nil, f.refuseOccupied()
 	}
 	hint := "choose another folder with --output, or free space and set permissions"
 	for _, dir := range []string{f.output, f.runs, filepath.Dir(f.log)} {
@@ -56,10 +64,32 @@ func (f runFolders) claim(resume, force bool, s *ui.Streams) (release func(), er
 	if err != nil {
 		return nil, err
 	}
-	return func() {
-		f.tidy()
-		unlock()
-	}, nil
+	return &claim{f, earlier, unlock}, nil
+}
+
+// release ends the hold and removes folders that are still empty.
+func (c *claim) release() {
+	c.folders.tidy()
+	c.unlock()
+}
+
+// putAside puts the earlier run aside, if there is one, and claims its place.
+func (c *claim) putAside(s *ui.Streams) error {
+	if !c.earlier {
+		return nil
+	}
+	aside, err := c.folders.putAside(s)
+	if err != nil {
+		return err
+	}
+	s.Infof("put the earlier run aside: %s\n", aside.output)
+	anew, err := c.folders.claim(false, false)
+	c.unlock() // its file went with the earlier run
+	if err != nil {
+		return err
+	}
+	*c = *anew
+	return nil
 }
 
 // tidy removes what claim made if nothing else came to it.
@@ -72,30 +102,14 @@ func (f runFolders) tidy() {
 	}
 }
 
-func (f runFolders) refuseOccupied(resume, force bool, s *ui.Streams) error {
-	if resume || !f.occupied() {
-		return nil
+func (f runFolders) refuseOccupied() error {
+	state, hint := "an unfinished", "go on with it: "+f.resumeCommand()
+	if exists(filepath.Join(f.output, summaryFile)) {
+		state, hint = "a finished", f.longer(0)
 	}
-	if !force {
-		state, hint := "an unfinished", "go on with it: "+f.resumeCommand()
-		if exists(filepath.Join(f.output, summaryFile)) {
-			state, hint = "a finished", f.longer(0)
-		}
-		return ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds %s run", f.output, state),
-			hint,
-			"start anew under another --name, or with --force, which puts the old one aside")
-	}
-	release, err := lock(filepath.Join(f.output, lockFile))
-	if err != nil {
-		return err
-	}
-	defer release()
-	aside, err := f.putAside(s)
-	if err != nil {
-		return err
-	}
-	s.Infof("put the earlier run aside: %s\n", aside.output)
-	return nil
+	return ui.Fail(ui.ExitUsage, fmt.Errorf("%s holds %s run", f.output, state),
+		hint,
+		"start anew under another --name, or with --force, which puts the old one aside")
 }
 
 // occupied tells whether the output holds the result or a checkpoint of a run.

@@ -138,34 +138,43 @@ func TestBadSettingsAreUsageErrors(t *testing.T) {
 
 func TestClaim(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, _, _ := ui.Test()
 	f := foldersOf(config.Run{Name: "mine", Output: "outputs/mine"})
-	release, err := f.claim(false, false, s)
+	held, err := f.claim(false, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.claim(false, false, s); err == nil || !strings.Contains(err.Error(), "another process") {
+	if _, err := f.claim(false, false); err == nil || !strings.Contains(err.Error(), "another process") {
 		t.Errorf("claimed twice: %v", err)
 	}
-	release()
+	held.release()
 	if err := os.MkdirAll("outputs/mine/checkpoint-3", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.claim(false, false, s); err == nil || !strings.Contains(err.Error(), "unfinished run") {
+	if _, err := f.claim(false, false); err == nil || !strings.Contains(err.Error(), "unfinished run") {
 		t.Errorf("over an unfinished run: %v", err)
 	}
 	if err := os.WriteFile("outputs/mine/summary.json", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.claim(false, false, s); err == nil || !strings.Contains(err.Error(), "a finished run") || exitCode(err) != ui.ExitUsage {
+	if _, err := f.claim(false, false); err == nil || !strings.Contains(err.Error(), "a finished run") || exitCode(err) != ui.ExitUsage {
 		t.Errorf("over a finished run: %v", err)
 	}
 	for _, c := range []struct{ resume, force bool }{{true, false}, {false, true}} {
-		release, err := f.claim(c.resume, c.force, s)
+		held, err := f.claim(c.resume, c.force)
 		if err != nil {
 			t.Fatalf("%+v: %v", c, err)
 		}
-		release()
+		if !exists("outputs/mine/summary.json") {
+			t.Fatalf("%+v: the earlier run was put aside already", c)
+		}
+		s, _, _ := ui.Test()
+		if err := held.putAside(s); err != nil {
+			t.Fatalf("%+v: %v", c, err)
+		}
+		if _, err := f.claim(c.resume, true); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("%+v: claimed twice: %v", c, err)
+		}
+		held.release()
 	}
 	if exists("outputs/mine/summary.json") || !exists("outputs/mine.1/summary.json") || !exists("outputs/mine.1/checkpoint-3") {
 		t.Error("--force did not put the earlier run aside whole")
@@ -174,11 +183,10 @@ func TestClaim(t *testing.T) {
 
 func TestUnwritableOutput(t *testing.T) {
 	t.Chdir(t.TempDir())
-	s, _, _ := ui.Test()
 	if err := os.WriteFile("outputs", []byte("a file"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	_, err := foldersOf(config.Run{Name: "mine", Output: "outputs/mine"}).claim(false, false, s)
+	_, err := foldersOf(config.Run{Name: "mine", Output: "outputs/mine"}).claim(false, false)
 	if err == nil || exitCode(err) != ui.ExitFailure || !strings.Contains(err.Error(), "cannot write to outputs/mine") {
 		t.Errorf("error %v", err)
 	}
