@@ -24,21 +24,38 @@ func (f runFolders) putAside(s *ui.Streams) (runFolders, error) {
 	if err != nil {
 		return aside, err
 	}
-	moves := [][2]string{{f.runs, aside.runs}}
+	var moves [][2]string
 	if f.occupied() {
 		moves = append(moves, [2]string{f.output, aside.output})
 	} else {
 		aside.output = f.output
 	}
-	for _, m := range moves {
-		if err := os.Rename(m[0], m[1]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return aside, fmt.Errorf("put %s aside: %w", m[0], err)
-		}
+	if err := renameAll(append(moves, [2]string{f.runs, aside.runs})); err != nil {
+		return aside, ui.Fail(ui.ExitFailure, err, "choose another folder with --output")
 	}
 	if err := aside.rename(f); err != nil {
 		s.Warnf("records of the run put aside may name the files of %s: %v", f.output, err)
 	}
 	return aside, nil
+}
+
+// renameAll renames folders, all of them or none. One that is not there is
+// passed over.
+func renameAll(moves [][2]string) error {
+	for i, m := range moves {
+		err := os.Rename(m[0], m[1])
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		err = fmt.Errorf("put %s aside: %w", m[0], err)
+		for _, done := range moves[:i] {
+			if back := os.Rename(done[1], done[0]); back != nil && !errors.Is(back, fs.ErrNotExist) {
+				err = errors.Join(err, fmt.Errorf("put %s back: %w", done[0], back))
+			}
+		}
+		return err
+	}
+	return nil
 }
 
 // claim takes hold of the folders of r for this call.

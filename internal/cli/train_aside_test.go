@@ -113,6 +113,40 @@ func TestForceWithoutARunChangesNothing(t *testing.T) {
 	}
 }
 
+// A folder that cannot be renamed keeps its records.
+func TestPutAsideIsWhole(t *testing.T) {
+	tinyRun(t)
+	if err := os.Mkdir("work", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir("work")
+	args := strings.Fields("train -m ../base.gguf -d ../train.jsonl -c 64 --rank 4 --max-steps 1 -t 1 --name d --output .")
+	mustRun(t, args...)
+	code, _, errOut := runMain(t, append(args, "--force")...)
+	if code != ui.ExitFailure || !strings.Contains(errOut, "put . aside") || !strings.Contains(errOut, "--output") {
+		t.Errorf("exit code %d: %s", code, errOut)
+	}
+	if exists("runs/d.1") || summaryIn(t, "runs/d").Run != "d" {
+		t.Error("the records were put aside without their run")
+	}
+}
+
+func TestRenameAllOrNone(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"a", "b", "b.1/full"} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := renameAll([][2]string{{"gone", "gone.1"}, {"a", "a.1"}, {"b", "b.1"}})
+	if err == nil || !strings.Contains(err.Error(), "put b aside") || strings.Contains(err.Error(), "back") {
+		t.Errorf("error %v", err)
+	}
+	if exists("a.1") || !exists("a") || !exists("b") {
+		t.Error("one folder was renamed without the other")
+	}
+}
+
 func summaryIn(t *testing.T, dir string) trainSummary {
 	t.Helper()
 	var m trainSummary
