@@ -116,6 +116,11 @@ const demoMarker = ".demo"
 // clearDemo makes an empty out. An earlier demo there is deleted, anything else
 // put aside.
 func clearDemo(out string, s *ui.Streams) error {
+	release, err := lockFolder(out)
+	if err != nil {
+		return err
+	}
+	defer release()
 	marker := filepath.Join(out, demoMarker)
 	switch {
 	case exists(marker):

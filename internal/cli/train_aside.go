@@ -16,27 +16,61 @@ import (
 	"github.com/qlora/qlora/internal/ui"
 )
 
-// putAside renames the folders of an earlier run to NAME.1, or the next number
-// that is free in both places, and makes its records name their own files. An
-// output without a run stays: then only the records are put aside.
-func (f runFolders) putAside(s *ui.Streams) (runFolders, error) {
+// putFolderAside renames dir, whose lock the caller holds, to dir.1, or the next
+// number that is free. With a run goes its folder of records, where that is its
+// own, to the same number, and both name their own files from then on.
+func putFolderAside(dir string, s *ui.Streams) (string, error) {
+	run, ok := runIn(dir)
+	if !ok {
+		return setAside(dir)
+	}
+	aside, err := run.nextFree()
+	if err != nil {
+		return "", err
+	}
+	moves := [][2]string{{run.output, aside.output}}
+	if records, err := settingsIn(run.runs); err == nil && samePlace(records.Output, run.output) {
+		moves = append(moves, [2]string{run.runs, aside.runs})
+	}
+	if err := renameAll(moves); err != nil {
+		return "", ui.Fail(ui.ExitFailure, err, "choose another folder with --output")
+	}
+	aside.rename(run, s)
+	return aside.output, nil
+}
+
+// runIn is the run whose output is dir by its own settings: those in a copy or
+// in a renamed folder speak of another.
+func runIn(dir string) (runFolders, bool) {
+	r, err := settingsIn(dir)
+	if err != nil || r.Name == "" || !samePlace(r.Output, dir) {
+		return runFolders{}, false
+	}
+	r.Output = filepath.Clean(dir)
+	return foldersOf(r), true
+}
+
+// settingsIn reads the resolved settings of the run in dir.
+func settingsIn(dir string) (config.Run, error) {
+	r := config.DefaultRun()
+	err := config.ReadFile(filepath.Join(dir, configFile), &r)
+	if r.Output == "" {
+		r.Output = defaultOutput(r.Name)
+	}
+	return r, err
+}
+
+// putRecordsAside renames the records of a run whose output is gone.
+func (f runFolders) putRecordsAside(s *ui.Streams) error {
 	aside, err := f.nextFree()
 	if err != nil {
-		return aside, err
+		return err
 	}
-	var moves [][2]string
-	if f.occupied() {
-		moves = append(moves, [2]string{f.output, aside.output})
-	} else {
-		aside.output = f.output
+	if err := renameAll([][2]string{{f.runs, aside.runs}}); err != nil {
+		return err
 	}
-	if err := renameAll(append(moves, [2]string{f.runs, aside.runs})); err != nil {
-		return aside, ui.Fail(ui.ExitFailure, err, "choose another folder with --output")
-	}
-	if err := aside.rename(f); err != nil {
-		s.Warnf("records of the run put aside may name the files of %s: %v", f.output, err)
-	}
-	return aside, nil
+	aside.rename(f, s)
+	return nil
 }
 
 // renameAll renames folders, all of them or none. One that is not there is
@@ -129,12 +163,14 @@ func (f runFolders) nextFree() (runFolders, error) {
 }
 
 // rename makes the records in f, which were those of old, speak of f.
-func (f runFolders) rename(old runFolders) error {
-	errs := []error{f.renameSummary(f.runs, old)}
-	if f.output != old.output {
-		errs = append(errs, f.renameSummary(f.output, old), f.renameSettings(f.runs), f.renameSettings(f.output))
+func (f runFolders) rename(old runFolders, s *ui.Streams) {
+	var errs []error
+	for _, dir := range []string{f.output, f.runs} {
+		errs = append(errs, f.renameSummary(dir, old), f.renameSettings(dir))
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		s.Warnf("records of the run put aside may name the files of %s: %v", old.output, err)
+	}
 }
 
 func (f runFolders) renameSummary(dir string, old runFolders) error {
@@ -164,7 +200,7 @@ func (f runFolders) moved(path string, old runFolders) string {
 	switch {
 	case path == "" || err != nil || inside == ".." || strings.HasPrefix(inside, "../"):
 		return path
-	case f.output == old.output:
+	case !exists(f.output):
 		return ""
 	}
 	return filepath.Join(f.output, inside)
@@ -172,11 +208,11 @@ func (f runFolders) moved(path string, old runFolders) string {
 
 func (f runFolders) renameSettings(dir string) error {
 	path := filepath.Join(dir, configFile)
-	if !exists(path) {
+	if !exists(f.output) || !exists(path) {
 		return nil
 	}
-	r := config.DefaultRun()
-	if err := config.ReadFile(path, &r); err != nil {
+	r, err := settingsIn(dir)
+	if err != nil {
 		return err
 	}
 	r.Name, r.Output = f.name, f.output
@@ -185,22 +221,6 @@ func (f runFolders) renameSettings(dir string) error {
 		return err
 	}
 	return writeWhole(path, text)
-}
-
-// putFolderAside puts aside what is in dir: a run with its records, or a folder
-// as it is.
-func putFolderAside(dir string, s *ui.Streams) (string, error) {
-	var r config.Run
-	if err := config.ReadFile(filepath.Join(dir, configFile), &r); err != nil || r.Name == "" {
-		return setAside(dir) // no run, or one that does not say which
-	}
-	r.Output = dir
-	f := foldersOf(r)
-	if !f.occupied() {
-		return setAside(dir)
-	}
-	aside, err := f.putAside(s)
-	return aside.output, err
 }
 
 // setAside renames a folder that is no run's to dir.1, or the next free number.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/qlora/qlora/internal/config"
 	"github.com/qlora/qlora/internal/ui"
 )
 
@@ -144,6 +145,66 @@ func TestRenameAllOrNone(t *testing.T) {
 	}
 	if exists("a.1") || !exists("a") || !exists("b") {
 		t.Error("one folder was renamed without the other")
+	}
+}
+
+// The copy of a run's folder is not the run, whose records stay.
+func TestPutAsideOfACopy(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2")...)
+	files := []string{"runs/mine/summary.json", "runs/mine/config.yaml", "outputs/mine/summary.json", "outputs/mine/config.yaml"}
+	var before [][]byte
+	for _, path := range files {
+		before = append(before, readBytes(t, path))
+	}
+	for _, dir := range []string{"demo-out", "outputs/copy"} {
+		if err := os.CopyFS(dir, os.DirFS("outputs/mine")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, _, _ := ui.Test()
+	if err := clearDemo("demo-out", s); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, tinyArgs("--name", "copy", "--max-steps", "1", "--force")...)
+	for i, path := range files {
+		if !bytes.Equal(before[i], readBytes(t, path)) {
+			t.Errorf("%s was changed", path)
+		}
+	}
+	for _, dir := range []string{"demo-out.1", "outputs/copy.1"} {
+		if !bytes.Equal(before[2], readBytes(t, filepath.Join(dir, summaryFile))) {
+			t.Errorf("%s is not the folder as it was", dir)
+		}
+	}
+}
+
+// The run put aside keeps its name, whatever the one in its place is called.
+func TestPutAsideForARunOfAnotherName(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2")...)
+	mustRun(t, tinyArgs("--name", "zzz", "-o", "outputs/mine", "--max-steps", "1", "--force")...)
+	for dir, run := range map[string]string{"outputs/mine.1": "mine.1", "runs/mine.1": "mine.1", "outputs/mine": "zzz", "runs/zzz": "zzz"} {
+		if m := summaryIn(t, dir); m.Run != run {
+			t.Errorf("%s says %+v", dir, m)
+		}
+	}
+	if exists("runs/mine") || exists("runs/zzz.1") {
+		t.Error("the records were not put aside with their run")
+	}
+}
+
+func TestDemoLeavesARunThatTrains(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "demo", "--max-steps", "1")...)
+	held, err := foldersOf(config.Run{Name: "demo", Output: "outputs/demo"}).claim(true, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	s, _, _ := ui.Test()
+	if err := clearDemo("outputs/demo", s); err == nil || !strings.Contains(err.Error(), "another process") || exists("outputs/demo.1") {
+		t.Errorf("error %v", err)
 	}
 }
 

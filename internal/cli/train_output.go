@@ -78,11 +78,11 @@ func (c *claim) putAside(s *ui.Streams) error {
 	if !c.earlier {
 		return nil
 	}
-	aside, err := c.folders.putAside(s)
+	aside, err := putFolderAside(c.folders.output, s)
 	if err != nil {
 		return err
 	}
-	s.Infof("put the earlier run aside: %s\n", aside.output)
+	s.Infof("put the earlier run aside: %s\n", aside)
 	anew, err := c.folders.claim(false, false)
 	c.unlock() // its file went with the earlier run
 	if err != nil {
@@ -152,6 +152,15 @@ func checkSpace(dir string, need int64, what string, hints ...string) error {
 		hints...)
 }
 
+// lockFolder takes the lock of the run in dir, if there has been one.
+func lockFolder(dir string) (release func(), err error) {
+	path := filepath.Join(dir, lockFile)
+	if !exists(path) {
+		return func() {}, nil
+	}
+	return lock(path)
+}
+
 // lock takes the lock at path for this process, or says that another has it.
 // The kernel drops it when the process ends, however it does.
 func lock(path string) (release func(), err error) {
@@ -166,7 +175,7 @@ func lock(path string) (release func(), err error) {
 	f.Close()
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return nil, ui.Fail(ui.ExitFailure, fmt.Errorf("another process is training in %s", filepath.Dir(path)),
-			"follow it with 'qlora logs --follow', or choose another --name")
+			"follow it with 'qlora logs --follow', or choose another --name or --output")
 	}
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }

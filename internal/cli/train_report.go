@@ -62,7 +62,7 @@ func newReporter(f runFolders, step int, resumed bool, s *ui.Streams) (*reporter
 // newRun starts the records of a run and keeps those of an earlier one.
 func (f runFolders) newRun(s *ui.Streams) (*runlog.Run, error) {
 	if f.recorded() {
-		if _, err := f.putAside(s); err != nil {
+		if err := f.putRecordsAside(s); err != nil {
 			return nil, err
 		}
 	}
