@@ -70,6 +70,7 @@ func (f runFolders) putRecordsAside(s *ui.Streams) error {
 		return err
 	}
 	aside.rename(f, s)
+	s.Infof("put the records of an earlier run aside: %s\n", aside.runs)
 	return nil
 }
 
@@ -166,7 +167,7 @@ func (f runFolders) nextFree() (runFolders, error) {
 func (f runFolders) rename(old runFolders, s *ui.Streams) {
 	var errs []error
 	for _, dir := range []string{f.output, f.runs} {
-		errs = append(errs, f.renameSummary(dir, old), f.renameSettings(dir))
+		errs = append(errs, f.renameSummary(dir, old), f.renameSettings(dir, old))
 	}
 	if err := errors.Join(errs...); err != nil {
 		s.Warnf("records of the run put aside may name the files of %s: %v", old.output, err)
@@ -206,16 +207,21 @@ func (f runFolders) moved(path string, old runFolders) string {
 	return filepath.Join(f.output, inside)
 }
 
-func (f runFolders) renameSettings(dir string) error {
+// renameSettings names f in the settings in dir. Records put aside without
+// their output keep the name of one elsewhere.
+func (f runFolders) renameSettings(dir string, old runFolders) error {
 	path := filepath.Join(dir, configFile)
-	if !exists(f.output) || !exists(path) {
+	if !exists(path) {
 		return nil
 	}
 	r, err := settingsIn(dir)
 	if err != nil {
 		return err
 	}
-	r.Name, r.Output = f.name, f.output
+	r.Name = f.name
+	if exists(f.output) || filepath.Clean(r.Output) == filepath.Clean(old.output) {
+		r.Output = f.output
+	}
 	text, err := settingsText(r)
 	if err != nil {
 		return err

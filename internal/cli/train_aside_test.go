@@ -50,12 +50,39 @@ func TestPutAsideOfARunWithoutOutput(t *testing.T) {
 	if err := os.Rename("outputs/mine", "outputs/mine.1"); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, args...)
+	_, talk := mustRun(t, args...)
+	if !strings.Contains(talk, "put the records of an earlier run aside: runs/mine.2\n") {
+		t.Errorf("it is not said: %s", talk)
+	}
+	if r, err := settingsIn("runs/mine.2"); err != nil || r.Name != "mine.2" || r.Output != "outputs/mine.2" {
+		t.Errorf("%v: its settings name %s in %s", err, r.Name, r.Output)
+	}
 	if m := summaryIn(t, "runs/mine.2"); m.Adapter != "" || m.BestAdapter != "" || m.Checkpoint != "" || m.Run != "mine.2" {
 		t.Errorf("it says %+v", m)
 	}
 	if m := summaryIn(t, "outputs/mine.1"); m.Run != "mine" {
 		t.Errorf("a folder of nobody's was changed: %+v", m)
+	}
+}
+
+// A name that is used again for another folder takes the records of the first
+// run, not its output.
+func TestPutAsideOfTheRecordsOfARunElsewhere(t *testing.T) {
+	tinyRun(t)
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "2")...)
+	mustRun(t, tinyArgs("--name", "mine", "-o", "elsewhere", "--max-steps", "1")...)
+	if m := summaryIn(t, "runs/mine.1"); m.Run != "mine.1" || m.Adapter != "outputs/mine/adapter.gguf" {
+		t.Errorf("it says %+v", m)
+	}
+	if r, err := settingsIn("runs/mine.1"); err != nil || r.Name != "mine.1" || r.Output != "outputs/mine" {
+		t.Errorf("%v: its settings name %s in %s", err, r.Name, r.Output)
+	}
+	mustRun(t, tinyArgs("--name", "mine", "--max-steps", "3", "--force")...)
+	if summaryIn(t, "outputs/mine.2").Steps != 2 || summaryIn(t, "elsewhere").Run != "mine" {
+		t.Error("the wrong run was put aside")
+	}
+	if r, err := settingsIn("runs/mine.3"); err != nil || r.Output != "elsewhere" || exists("runs/mine.2") {
+		t.Errorf("%v: the records of the run in elsewhere were taken for those of outputs/mine: %s", err, r.Output)
 	}
 }
 
