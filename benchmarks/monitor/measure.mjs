@@ -90,21 +90,27 @@ async function appears(page) {
 }
 
 // resumes replaces a run's file by its first half, as a resume does, and waits
-// for the step in the table.
+// for another loss in the table. (The step of a run that has ended is its status's.)
 async function resumes(page, name) {
   const path = join(folder, name, "metrics.jsonl");
   const whole = readFileSync(path);
-  const half = whole.subarray(0, whole.lastIndexOf(10, whole.length / 2) + 1);
-  const last = JSON.parse(half.subarray(half.lastIndexOf(10, half.length - 2) + 1).toString());
-  writeFileSync(path + ".tmp", half);
+  const loss = () => page.evaluate(lossOf, name);
+  const before = await loss();
+  writeFileSync(path + ".tmp", whole.subarray(0, whole.lastIndexOf(10, whole.length / 2) + 1));
   const written = Date.now();
   renameSync(path + ".tmp", path);
-  await page.waitForFunction((name, step) => [...document.querySelectorAll("#table tbody tr")]
-    .some((row) => row.cells[0].textContent === name && row.cells[2].textContent.startsWith(step + "/")), { polling: "raf" }, name, last.step);
+  while (await loss() === before) {
+    if (Date.now() - written > 30000) throw new Error(`the loss of ${name} stays ${before}`);
+    await sleep(20);
+  }
   const took = Date.now() - written;
   writeFileSync(path + ".tmp", whole);
   renameSync(path + ".tmp", path);
   return took;
+}
+
+function lossOf(name) {
+  return [...document.querySelectorAll("#table tbody tr")].find((row) => row.cells[0].textContent === name).cells[3].textContent;
 }
 
 const summary = (all) => {
