@@ -4,7 +4,8 @@
 #   benchmarks/prep_fim.sh [FOLDER]
 #
 # The code is Django (Python), webpack (JavaScript) and Redis (C) from Debian, and the standard library of Go. FOLDER keeps what
-# was downloaded; by default it is deleted at the end. Needs `make build`, Go, apt-get with network, dpkg-deb, tar and python3.
+# was downloaded; by default it is deleted at the end. Needs `make build`, Go, apt-get with network, dpkg-deb, tar, python3, and
+# DEBIAN_MIRROR, the address of a mirror of Debian.
 # Throughput counts the bytes of the files that records were made of; MB is 10^6 bytes. "cpu" is user and system time of all
 # threads: on a machine that others use too, 2 cores could do in half of it what took longer. SPEED_ONLY=1 leaves out all but the speed.
 set -euo pipefail
@@ -23,7 +24,7 @@ fetch() {
 	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial"
 	local suite
 	suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")
-	echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$apt/sources.list"
+	echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:?names a mirror of Debian} $suite main" >"$apt/sources.list"
 	local options=(-qq -o "Dir::Etc::sourcelist=$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null -o "Dir::State=$apt/state" -o "Dir::Cache=$apt/cache")
 	[ -e "$apt/updated" ] || apt-get "${options[@]}" update
 	touch "$apt/updated"

@@ -51,7 +51,7 @@ needed, which a browser asks for once. The traffic is not encrypted: on a networ
 that you do not trust, leave --host alone and use a tunnel such as
 ssh -L 6006:localhost:6006. Ctrl-C ends it with exit status 0.` + exitStatus(ui.ExitInvalid),
 		Example: `  qlora monitor
-  qlora monitor --runs-dir ~/work/runs --port 8080
+  qlora monitor --runs-dir ~/lab/runs --port 8080
   qlora monitor --host 0.0.0.0 --api-key-file ~/.qlora-key`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -40,30 +41,30 @@ func refuseSource(flag, out, ext string, folders ...string) error {
 		return nil
 	}
 	for _, folder := range folders {
-		if isFolder(folder) && inside(out, folder) {
+		if isFolder(folder) && liesIn(out, folder) {
 			return ui.Fail(ui.ExitUsage, fmt.Errorf("%s %s is a file of the folder %s, which is read", flag, out, folder), "write to a new file with "+flag)
 		}
 	}
 	return nil
 }
 
-// inside tells whether path lies in folder, by whatever links.
-func inside(path, folder string) bool {
-	from, err := realPath(folder)
-	to, err2 := realPath(path)
-	if err != nil || err2 != nil {
+// liesIn tells whether a file is in dir, by its own name or through a link.
+func liesIn(path, dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil || !exists(path) {
 		return false
 	}
-	rel, err := filepath.Rel(from, to)
-	return err == nil && filepath.IsLocal(rel)
+	parent, errParent := filepath.EvalSymlinks(filepath.Dir(path))
+	file, errFile := filepath.EvalSymlinks(path)
+	return errParent == nil && within(parent, dir) || errFile == nil && within(file, dir)
 }
 
-func realPath(path string) (string, error) {
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(abs)
+// within tells whether path is dir or below it.
+func within(path, dir string) bool {
+	path, errPath := filepath.Abs(path)
+	dir, errDir := filepath.Abs(dir)
+	inside, err := filepath.Rel(dir, path)
+	return errors.Join(errPath, errDir, err) == nil && inside != ".." && !strings.HasPrefix(inside, "../")
 }
 
 // modelFiles are all files of a model, or path alone when it cannot be read.

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -123,42 +122,27 @@ func (f runFolders) refuseInputs(r config.Run) error {
 	return nil
 }
 
-// liesIn tells whether a file is in dir, by its own name or through a link.
-func liesIn(path, dir string) bool {
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil || !exists(path) {
-		return false
-	}
-	parent, errParent := filepath.EvalSymlinks(filepath.Dir(path))
-	file, errFile := filepath.EvalSymlinks(path)
-	return errParent == nil && within(parent, dir) || errFile == nil && within(file, dir)
-}
-
-// within tells whether path is dir or below it.
-func within(path, dir string) bool {
-	path, errPath := filepath.Abs(path)
-	dir, errDir := filepath.Abs(dir)
-	inside, err := filepath.Rel(dir, path)
-	return errors.Join(errPath, errDir, err) == nil && inside != ".." && !strings.HasPrefix(inside, "../")
-}
-
 // recorded tells whether there are reports of a run.
 func (f runFolders) recorded() bool { return exists(filepath.Join(f.runs, runlog.MetricsFile)) }
 
 func (f runFolders) nextFree() (runFolders, error) {
+	suffix, err := freeSuffix(f.output, f.runs)
+	return runFolders{name: f.name + suffix, output: filepath.Clean(f.output) + suffix, runs: f.runs + suffix, log: f.log}, err
+}
+
+// freeSuffix is .1, or the next number that none of the folders has beside it.
+func freeSuffix(dirs ...string) (string, error) {
 	for i := 1; ; i++ {
-		suffix := fmt.Sprintf(".%d", i)
-		aside := runFolders{name: f.name + suffix, output: filepath.Clean(f.output) + suffix, runs: f.runs + suffix, log: f.log}
-		taken := false
-		for _, dir := range []string{aside.output, aside.runs} {
-			if _, err := os.Lstat(dir); err == nil {
+		suffix, taken := fmt.Sprintf(".%d", i), false
+		for _, dir := range dirs {
+			if _, err := os.Lstat(filepath.Clean(dir) + suffix); err == nil {
 				taken = true
 			} else if !errors.Is(err, fs.ErrNotExist) {
-				return aside, fmt.Errorf("put %s aside: %w", f.output, err)
+				return "", fmt.Errorf("put %s aside: %w", dir, err)
 			}
 		}
 		if !taken {
-			return aside, nil
+			return suffix, nil
 		}
 	}
 }
@@ -175,23 +159,15 @@ func (f runFolders) rename(old runFolders, s *ui.Streams) {
 }
 
 func (f runFolders) renameSummary(dir string, old runFolders) error {
-	path := filepath.Join(dir, summaryFile)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	m, err := readSummary(dir)
+	if m == nil || err != nil {
 		return err
-	}
-	var m trainSummary
-	if err := json.Unmarshal(text, &m); err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
 	}
 	m.Run = f.name
 	for _, p := range []*string{&m.Adapter, &m.BestAdapter, &m.Checkpoint} {
 		*p = f.moved(*p, old)
 	}
-	return writeSummary(path, m)
+	return writeSummary(filepath.Join(dir, summaryFile), m)
 }
 
 // moved is where a file of old is now: nowhere, for one whose output was
@@ -231,16 +207,10 @@ func (f runFolders) renameSettings(dir string, old runFolders) error {
 
 // setAside renames a folder that is no run's to dir.1, or the next free number.
 func setAside(dir string) (string, error) {
-	for i := 1; ; i++ {
-		aside := fmt.Sprintf("%s.%d", filepath.Clean(dir), i)
-		if _, err := os.Lstat(aside); err == nil {
-			continue
-		} else if !errors.Is(err, fs.ErrNotExist) {
-			return "", fmt.Errorf("put %s aside: %w", dir, err)
-		}
-		if err := os.Rename(dir, aside); err != nil {
-			return "", fmt.Errorf("put %s aside: %w", dir, err)
-		}
-		return aside, nil
+	suffix, err := freeSuffix(dir)
+	if err != nil {
+		return "", err
 	}
+	aside := filepath.Clean(dir) + suffix
+	return aside, renameAll([][2]string{{dir, aside}})
 }

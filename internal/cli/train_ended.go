@@ -1,10 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/qlora/qlora/internal/runlog"
 	"github.com/qlora/qlora/internal/train"
@@ -52,10 +49,9 @@ func (f runFolders) result(step int) *trainSummary {
 	if err != nil || status.State != runlog.Finished {
 		return nil
 	}
-	var m trainSummary
-	text, err := os.ReadFile(filepath.Join(f.output, summaryFile))
-	if err != nil || json.Unmarshal(text, &m) != nil || m.Steps != step || !exists(m.Adapter) {
+	m, err := readSummary(f.output)
+	if err != nil || m == nil || m.Steps != step || !exists(m.Adapter) {
 		return nil
 	}
-	return &m
+	return m
 }
