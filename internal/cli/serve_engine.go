@@ -64,7 +64,7 @@ func (o *serveEngineOptions) addFlags(flags *pflag.FlagSet) {
 	flags.Lookup("ctx-size").Usage = fmt.Sprintf("tokens of one request, prompt and answer (0: what the model was trained with, at most %d)", defaultContext)
 	flags.StringVarP(&o.alias, "alias", "a", "", "name of the base model in requests (default: its file's name)")
 	flags.IntVar(&o.parallel, "parallel", 4, "requests computed at the same time (-np); each has a cache of -c tokens")
-	flags.IntVar(&o.contexts, "contexts", 1, "contexts that compute side by side, each with -t threads and its share of the requests; for small models on the CPU")
+	flags.IntVar(&o.contexts, "contexts", 1, "contexts that compute side by side, each with -t threads and its share of the requests; for small models on the CPU, or 2 on a GPU")
 }
 
 // lighterCache makes llama.cpp's own choices the default: with many sequences

@@ -64,3 +64,19 @@ func TestAMoveSparesLongCaches(t *testing.T) {
 		t.Errorf("from %d to %d (%v), want 3 to 1", from, to, ok)
 	}
 }
+
+func TestContents(t *testing.T) {
+	s := &Scheduler{decodes: 8, slots: []slot{{seq: &sequence{adapter: 1}}, {freed: 8 - patience}, {freed: 9 - patience}, {seq: &sequence{adapter: base}}}}
+	if got, want := s.contents(), []int{1, gap, fresh, base}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestASpareSlot is there where sequences of adapters can be out of order, and libllama has a number for it.
+func TestASpareSlot(t *testing.T) {
+	for _, c := range []struct{ slots, adapters, places int }{{4, 0, 4}, {1, 1, 1}, {2, 2, 2}, {3, 1, 4}, {255, 1, 256}, {256, 1, 256}} {
+		if got := (Options{Slots: c.slots, Adapters: make([]Adapter, c.adapters)}).places(); got != c.places {
+			t.Errorf("%+v: %d places", c, got)
+		}
+	}
+}
